@@ -1,0 +1,59 @@
+"""What a lab host consists of: a bare Debian with systemd and ssh, as a fresh machine would be."""
+
+from __future__ import annotations
+
+import hashlib
+
+DISTROS = ("bookworm", "bullseye", "trixie")
+DEFAULT_DISTRO = "bookworm"
+
+PACKAGES = (
+    *("systemd", "systemd-sysv", "kmod", "openssh-server", "sudo", "python3", "ca-certificates"),
+    *("iproute2", "iputils-ping", "procps", "curl", "nftables", "iptables", "logrotate"),
+    *("liblzma5", "zlib1g"),  # horaedb-server is linked against them
+    *("etcd-server", "etcd-client"),  # the simulator runs a real etcd
+    "haproxy",  # the role installs it where it is missing; here no package needs to be fetched during a test
+)
+
+# One user that may become root at once, one that is asked for a password: both ways of `become` can be tested.
+SUDO_USER = "ops"
+SUDO_USER_WITH_PASSWORD = "ops-asked"
+SUDO_PASSWORD = "lab-password"
+
+SSHD = """\
+HostKey /etc/ssh/ssh_host_ed25519_key
+AuthorizedKeysFile /etc/ssh/lab_authorized_keys
+PasswordAuthentication no
+UseDNS no
+MaxStartups 100
+"""
+
+CUSTOMIZE = f"""\
+set -eu
+root="$1"
+cat > "$root/etc/ssh/sshd_config.d/lab.conf" <<'END'
+{SSHD}END
+rm -f "$root"/etc/ssh/ssh_host_*
+mkdir -p "$root/etc/systemd/journald.conf.d"
+printf '[Journal]\\nStorage=volatile\\n' > "$root/etc/systemd/journald.conf.d/lab.conf"
+chroot "$root" useradd --create-home --shell /bin/bash {SUDO_USER}
+chroot "$root" useradd --create-home --shell /bin/bash {SUDO_USER_WITH_PASSWORD}
+echo '{SUDO_USER_WITH_PASSWORD}:{SUDO_PASSWORD}' | chroot "$root" chpasswd
+printf '%s\\n' '{SUDO_USER} ALL=(ALL) NOPASSWD: ALL' '{SUDO_USER_WITH_PASSWORD} ALL=(ALL) ALL' > "$root/etc/sudoers.d/lab"
+chmod 0440 "$root/etc/sudoers.d/lab"
+chroot "$root" systemctl set-default multi-user.target
+chroot "$root" systemctl enable ssh.service
+chroot "$root" systemctl disable etcd.service haproxy.service
+chroot "$root" systemctl mask getty@.service console-getty.service dev-hugepages.mount \\
+    sys-kernel-config.mount sys-kernel-debug.mount sys-kernel-tracing.mount \\
+    apt-daily.timer apt-daily-upgrade.timer e2scrub_all.timer systemd-firstboot.service
+: > "$root/etc/machine-id"
+rm -f "$root/var/lib/dbus/machine-id" "$root/etc/hostname"
+: > "$root/etc/resolv.conf"
+"""
+
+
+def tag(distro: str) -> str:
+    """The image's name carries a digest over all that goes in: a changed recipe is another image."""
+    digest = hashlib.sha256("\0".join((distro, *PACKAGES, CUSTOMIZE)).encode()).hexdigest()[:10]
+    return f"horaedb-cluster-lab:{distro}-{digest}"

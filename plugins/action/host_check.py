@@ -1,0 +1,64 @@
+# Copyright (c) 2026, the horaedb.cluster authors
+# Apache License 2.0, or at your choice GNU General Public License v3.0+
+# (see LICENSE, https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: Apache-2.0 OR GPL-3.0-or-later
+"""Looks at one host with a shell line and refuses it when nothing could be deployed there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible.errors import AnsibleConnectionFailure, AnsibleError
+from ansible.plugins.action import ActionBase
+from ansible_collections.horaedb.cluster.plugins.module_utils import hoststate
+from ansible_collections.horaedb.cluster.plugins.module_utils.findings import Finding, report
+from ansible_collections.horaedb.cluster.plugins.module_utils.inventory import build
+from ansible_collections.horaedb.cluster.plugins.plugin_utils.variables import collect, hosts_of
+
+
+class ActionModule(ActionBase):
+    """One shell command on the host, nothing else; runs the same in check mode."""
+
+    _requires_connection = True
+    _supports_check_mode = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        variables = task_vars or {}
+        _validation, args = self.validate_argument_spec(
+            {"members": {"type": "list", "elements": "str"}, "nodes": {"type": "list", "elements": "str"}}
+        )
+        host = variables["inventory_hostname"]
+        here = [host]
+        members, nodes = ([name for name in names if name == host] for names in hosts_of(variables, args["members"], args["nodes"]))
+        topology, _unreadable = build(*collect(variables, members, nodes))
+        member_paths = [member.data_dir + "/etcd" for member in topology.members if member.data_dir]
+        node_paths = sorted({path for node in topology.nodes for path in (node.store_dir, node.wal_dir) if path})
+        python = str(variables.get("ansible_python_interpreter") or "python3")
+        if python.startswith("auto"):
+            python = "python3"
+        try:
+            answer = self._low_level_execute_command(hoststate.script(python, member_paths, node_paths), executable="/bin/sh")
+        except AnsibleConnectionFailure:
+            raise
+        except AnsibleError as error:
+            finding = Finding(
+                "host.become",
+                tuple(here),
+                "%s." % str(error).strip().rstrip("."),
+                "Check ansible_become_password (or -K) and the host's sudoers file.",
+            )
+            return dict(result, failed=True, msg=report([finding]))
+        try:
+            state = hoststate.parse(host, answer["stdout"])
+        except ValueError as error:
+            words = (answer.get("stderr") or str(error)).strip()
+            finding = Finding(
+                "host.shell", tuple(here), "the first command failed: %s." % words.rstrip("."), "Log in by hand and run: sudo sh -c id"
+            )
+            return dict(result, failed=True, msg=report([finding]))
+        found = hoststate.problems(state, python)
+        result.update(changed=False, state=state.to_dict())
+        if found:
+            result.update(failed=True, msg=report(found))
+        return result

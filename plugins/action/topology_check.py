@@ -1,0 +1,67 @@
+# Copyright (c) 2026, the horaedb.cluster authors
+# Apache License 2.0, or at your choice GNU General Public License v3.0+
+# (see LICENSE, https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: Apache-2.0 OR GPL-3.0-or-later
+"""The guard: builds the model from the inventory, judges it, and holds it against the living cluster."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible.errors import AnsibleError
+from ansible.plugins.action import ActionBase
+from ansible_collections.horaedb.cluster.plugins.module_utils import live_rules, rules
+from ansible_collections.horaedb.cluster.plugins.module_utils.findings import Finding, errors, report, warnings
+from ansible_collections.horaedb.cluster.plugins.module_utils.hoststate import by_host
+from ansible_collections.horaedb.cluster.plugins.module_utils.inventory import build
+from ansible_collections.horaedb.cluster.plugins.module_utils.observation import Observation
+from ansible_collections.horaedb.cluster.plugins.module_utils.topology import Topology
+from ansible_collections.horaedb.cluster.plugins.plugin_utils.variables import collect, hosts_of
+
+
+class ActionModule(ActionBase):
+    """Static rules on the controller; the living cluster is read from the host of the task, in one execution."""
+
+    _supports_check_mode = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        variables = task_vars or {}
+        _validation, args = self.validate_argument_spec(
+            {
+                "members": {"type": "list", "elements": "str"},
+                "nodes": {"type": "list", "elements": "str"},
+                "live": {"type": "bool", "default": True},
+                "states": {"type": "dict", "default": {}},
+            }
+        )
+        members, nodes = hosts_of(variables, args["members"], args["nodes"])
+        try:
+            topology, findings = build(*collect(variables, members, nodes))
+        except AnsibleError as error:
+            return dict(result, failed=True, msg="The inventory's variables can't be read: %s" % error)
+        # A value that could not even be read makes every other rule guess, so it is said first and alone.
+        findings = findings or rules.problems(topology)
+        if errors(findings) or not args["live"]:
+            return self._answer(result, topology, findings, None)
+        answer = self._execute_module(
+            module_name="horaedb.cluster.cluster_info", module_args={"topology": topology.to_dict()}, task_vars=variables
+        )
+        if answer.get("failed") or answer.get("unreachable"):
+            return dict(result, **answer)
+        seen = Observation.from_dict(answer["observation"])
+        findings += live_rules.problems(topology, seen, by_host(args["states"]))
+        return self._answer(result, topology, findings, seen)
+
+    def _answer(self, result: dict[str, Any], topology: Topology, findings: list[Finding], seen: Observation | None) -> dict[str, Any]:
+        result.update(
+            changed=False,
+            topology=topology.to_dict(),
+            findings=[finding.to_dict() for finding in findings],
+            lives=seen is not None and live_rules.lives(seen),
+            leader=seen.leader if seen else None,
+        )
+        result["warnings"] = [finding.sentence() for finding in warnings(findings)]
+        if errors(findings):
+            result.update(failed=True, msg=report(errors(findings)))
+        return result

@@ -1,0 +1,100 @@
+# Copyright (c) 2026, the horaedb.cluster authors
+# Apache License 2.0, or at your choice GNU General Public License v3.0+
+# (see LICENSE, https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: Apache-2.0 OR GPL-3.0-or-later
+"""Filters: thin shells over the model. Documented in the .yml files beside this one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ansible.errors import AnsibleFilterError
+from ansible_collections.horaedb.cluster.plugins.module_utils import settings, units
+from ansible_collections.horaedb.cluster.plugins.module_utils.topology import Topology
+
+try:
+    import tomli_w
+except ImportError:
+    tomli_w = None  # type: ignore[assignment]
+
+
+def to_toml(tree: Mapping[str, Any]) -> str:
+    if tomli_w is None:
+        raise AnsibleFilterError("horaedb.cluster.to_toml needs the Python library tomli-w on the controller: pip install tomli-w")
+    try:
+        return tomli_w.dumps(_plain(tree))
+    except (TypeError, ValueError) as error:
+        raise AnsibleFilterError(
+            "horaedb.cluster.to_toml: %s; TOML knows text, numbers, true/false, dates, lists and tables" % error
+        ) from error
+
+
+def _plain(value: Any) -> Any:
+    """Ansible's tagged and lazy types down to what a TOML writer knows."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    for kind in (bool, int, float, str):
+        if isinstance(value, kind):
+            return kind(value)
+    return value
+
+
+def horaemeta_config(topology: Mapping[str, Any], host: str, settings_: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    return _or_refuse(settings.horaemeta_config, topology, host, settings_)
+
+
+def horaedb_config(
+    topology: Mapping[str, Any],
+    host: str,
+    settings_: Mapping[str, Any] | None = None,
+    object_store: Mapping[str, Any] | None = None,
+    wal: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    return _or_refuse(settings.horaedb_config, topology, host, settings_, object_store, wal)
+
+
+def _or_refuse(function: Callable[..., dict[str, Any]], topology: Mapping[str, Any], *args: Any) -> dict[str, Any]:
+    try:
+        return function(Topology.from_dict(_plain(topology)), *args)
+    except (TypeError, KeyError, ValueError) as error:
+        raise AnsibleFilterError("horaedb.cluster.%s: %s" % (function.__name__, error)) from error
+
+
+def service_unit(spec: Mapping[str, Any]) -> str:
+    try:
+        return units.service_unit(**_plain(spec))
+    except TypeError as error:
+        raise AnsibleFilterError("horaedb.cluster.service_unit: %s" % error) from error
+
+
+def host_files(spec: Mapping[str, Any]) -> list[dict[str, str]]:
+    try:
+        return units.host_files(**_plain(spec))
+    except TypeError as error:
+        raise AnsibleFilterError("horaedb.cluster.host_files: %s" % error) from error
+
+
+def roll_order(hosts: list[str], hostvars: Mapping[str, Any], registered: list[str]) -> list[str]:
+    """Hosts of which one of the registered results says stale; the one that led when the guard looked comes last."""
+
+    def said(host: str, name: str, key: str) -> Any:
+        values = hostvars[host]
+        return values[name].get(key) if name in values else None
+
+    leaders = {said(host, "__guard_cluster", "leader") for host in hosts}
+    return sorted((host for host in hosts if any(said(host, name, "stale") for name in registered)), key=lambda host: host in leaders)
+
+
+class FilterModule:
+    def filters(self) -> dict[str, Callable[..., Any]]:
+        return {
+            "to_toml": to_toml,
+            "horaemeta_config": horaemeta_config,
+            "horaedb_config": horaedb_config,
+            "service_unit": service_unit,
+            "host_files": host_files,
+            "roll_order": roll_order,
+        }

@@ -1,0 +1,105 @@
+# Copyright (c) 2026, the horaedb.cluster authors
+# Apache License 2.0, or at your choice GNU General Public License v3.0+
+# (see LICENSE, https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: Apache-2.0 OR GPL-3.0-or-later
+"""Proves a generation on the host it is meant for, before it gets its name."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import pwd
+import re
+from typing import Callable, List, Optional, Tuple
+
+from .daemon_desired import Desired, Refused
+from .daemon_host import Host, Ran
+
+# A daemon that needs longer than this to say its version hangs.
+VERSION_LIMIT = 20.0
+CHECK_LIMIT = 60.0
+
+_TIMED_OUT = 124
+_NEWER_LIBC = re.compile(r"version `(\w+_[\d.]+)' not found")
+_NO_LIBRARY = re.compile(r"error while loading shared libraries: ([^:]+):")
+
+
+def version(host: Host, desired: Desired, directory: str) -> str:
+    """What the binary in `directory` says of itself; Refused with the remedy when it can't be run here."""
+    if desired.binary is None or not desired.binary.version_command:
+        return ""
+    path = posixpath.join(directory, desired.binary.name)
+    ran = host.run(_as_user(desired.user) + [path] + list(desired.binary.version_command), limit=VERSION_LIMIT)
+    if ran.rc != 0:
+        raise Refused(
+            "%s doesn't run on this host: %s Nothing was switched; the new binary was removed again."
+            % (desired.binary.name, explain(ran, path, _noexec, os.uname().machine))
+        )
+    return ran.out.strip() or ran.err.strip()
+
+
+def explain(ran: Ran, path: str, noexec: Callable[[str], bool], machine: str) -> str:
+    """The loader's own words and what they mean."""
+    said = ran.said.replace(posixpath.dirname(path) + "/", "")
+    newer = _NEWER_LIBC.search(said)
+    if newer:
+        return "%s. It was built for a newer system (%s) than this one: use a binary built on this distribution's release or an older one." % (
+            said,
+            newer.group(1),
+        )
+    library = _NO_LIBRARY.search(said)
+    if library:
+        return "%s. Install the package that has %s, or use a binary that doesn't need it." % (said, library.group(1))
+    if "Exec format error" in said:
+        return "%s. It is built for another architecture than %s, or it is not a program at all (an error page saved as a file?)." % (said, machine)
+    if "Permission denied" in said and noexec(path):
+        return "%s. The filesystem that holds %s is mounted noexec: mount it without, or choose another root." % (said, path)
+    if "No such file or directory" in said and ran.rc in (126, 127):
+        return "%s. The file is there, so its loader isn't: it is built for another C library than this host has." % said
+    if ran.rc == _TIMED_OUT:
+        return "it said nothing within %g s." % VERSION_LIMIT
+    return "exit status %d: %s" % (ran.rc, said or "it printed nothing")
+
+
+def unit(host: Host, desired: Desired, directory: str) -> None:
+    """systemd's own opinion of the unit. What it says of other units of the host is none of our business."""
+    scratch = posixpath.join(directory, "verify", desired.layout.service)
+    host.mkdir(posixpath.dirname(scratch), 0o750, desired.group)
+    host.write(scratch, desired.fill(desired.unit_text, directory).encode(), 0o640, desired.group)
+    ran = host.run(["systemd-analyze", "verify", "--man=no", scratch], limit=CHECK_LIMIT)
+    host.remove(posixpath.dirname(scratch))
+    said = [line for line in ran.said.splitlines() if desired.layout.service in line]
+    if ran.rc != 0 and said:
+        raise Refused("systemd refuses the unit %s: %s" % (desired.layout.service, "; ".join(said)))
+
+
+def checks(host: Host, desired: Desired, directory: str) -> None:
+    """The commands that the caller wants to succeed on the new files before they are used."""
+    for argv in desired.checks:
+        ran = host.run([desired.fill(word, directory) for word in argv], limit=CHECK_LIMIT)
+        if ran.rc != 0:
+            said = ran.said.replace(directory, desired.directory)
+            raise Refused("`%s` refuses the new configuration (exit status %d): %s" % (" ".join(argv), ran.rc, said))
+
+
+def _as_user(user: str) -> List[str]:
+    """Runs what follows as the service user where it exists: it is the one that has to be able to."""
+    entry = _entry(user)
+    if entry is None:
+        return []
+    uid, gid = entry
+    return ["setpriv", "--reuid=%d" % uid, "--regid=%d" % gid, "--clear-groups", "--no-new-privs", "--"]
+
+
+def _entry(user: str) -> Optional[Tuple[int, int]]:
+    try:
+        found = pwd.getpwnam(user)
+    except KeyError:
+        return None
+    return found.pw_uid, found.pw_gid
+
+
+def _noexec(path: str) -> bool:
+    return bool(os.statvfs(path).f_flag & os.ST_NOEXEC)
+
+

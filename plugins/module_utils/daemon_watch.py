@@ -1,0 +1,98 @@
+# Copyright (c) 2026, the horaedb.cluster authors
+# Apache License 2.0, or at your choice GNU General Public License v3.0+
+# (see LICENSE, https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: Apache-2.0 OR GPL-3.0-or-later
+"""Waits until a started service is ready, and notices early that it never will be."""
+
+from __future__ import annotations
+
+from typing import Callable, Optional, Protocol
+
+from .daemon_desired import Layout
+from .daemon_host import Host
+from .daemon_plan import Service
+from .daemon_read import service as read_service
+from .daemon_redact import Redactor
+
+_INTERVAL = 0.3
+# Without a probe, a process that is still the same one after this long has got through reading its files and opening its ports.
+_SETTLED = 1.5
+# systemd shows the old state until it gets to the job; a state `failed` that is older than this is the new one's.
+_JOB_TAKEN = 5.0
+_TAIL = 64 << 10
+_LONGEST_LINE = 400
+
+
+class Probe(Protocol):
+    """What readiness.build() gives."""
+
+    def poll(self, elapsed: float) -> Optional[str]: ...
+
+
+class NotReady(Exception):
+    """The sentence says what was missing."""
+
+
+class Watch:
+    """Made right before a start or restart, so that it knows what is new after it."""
+
+    def __init__(self, host: Host, layout: Layout, log: str, redactor: Redactor) -> None:
+        self._host = host
+        self._layout = layout
+        self._log = log
+        self._redactor = redactor
+        self._began = host.monotonic()
+        self._before = read_service(host, layout)
+        stat = host.stat(log) if log else None
+        self._offset = stat.size if stat else 0
+
+    def until_ready(self, generation: str, probe: Optional[Probe], timeout: float, crashes: int, restarted: bool) -> None:
+        """Raises NotReady. `restarted`: the process that was there before doesn't count."""
+        fewest: Optional[int] = None
+        while True:
+            now = read_service(self._host, self._layout)
+            fresh = not restarted or now.invocation != self._before.invocation
+            elapsed = self._host.monotonic() - self._began
+            if now.active == "failed" and (fresh or elapsed > _JOB_TAKEN):
+                raise NotReady("the service failed (%s)" % _death(now))
+            if fresh:
+                fewest = now.restarts if fewest is None else min(fewest, now.restarts)
+                if crashes and now.restarts - fewest >= crashes:
+                    raise NotReady("the process died %d times in %.0f s (%s)" % (now.restarts - fewest, elapsed, _death(now)))
+            # The probe is asked even while there is no process: it may have to protect the cluster meanwhile.
+            missing = probe.poll(elapsed) if probe else self._young(now)
+            missing = _state(now, generation, fresh) or missing
+            if missing is None:
+                return
+            if elapsed >= timeout:
+                raise NotReady("it was not ready within %g s: %s%s" % (timeout, missing, "; it died of " + now.died_of if now.died_of else ""))
+            self._host.sleep(_INTERVAL)
+
+    def last_words(self, lines: int) -> str:
+        """What the daemon wrote since, without secrets; what systemd noted where the daemon didn't get to write anything."""
+        text = self._host.tail(self._log, self._offset, _TAIL).decode(errors="replace") if self._log else ""
+        if not text.strip():
+            text = self._host.run(["journalctl", "--unit=" + self._layout.service, "--lines=%d" % lines, "--output=cat", "--no-pager"], 20).out
+        return "\n".join(line[:_LONGEST_LINE] for line in self._redactor.mask(text).strip().splitlines()[-lines:])
+
+    def _young(self, now: Service) -> Optional[str]:
+        return None if now.started and self._host.monotonic() - now.started >= _SETTLED else "the process has only just been started"
+
+
+def _state(now: Service, generation: str, fresh: bool) -> Optional[str]:
+    if not fresh:
+        return "the old process is still there"
+    if not now.up:
+        return "there is no process (%s)" % now.sub
+    if now.running != generation:
+        return "the process is of generation %s, not %s" % (now.running, generation)
+    if now.active not in ("active", "reloading"):
+        return "systemd calls it %s (%s)" % (now.active, now.sub)
+    return None
+
+
+def _death(now: Service) -> str:
+    return ", ".join(part for part in (now.died_of, now.result if now.result not in ("", "success") else "") if part) or "no reason known"
+
+
+Build = Callable[[], Optional[Probe]]

@@ -1,0 +1,182 @@
+# Copyright (c) 2026, the horaedb.cluster authors
+# Apache License 2.0, or at your choice GNU General Public License v3.0+
+# (see LICENSE, https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: Apache-2.0 OR GPL-3.0-or-later
+"""What can only be said by looking: the topology against the living cluster and against the hosts' disks. Pure.
+
+A cluster that exists can't be changed by configuration: HoraeMeta ignores a new node count,
+shard total or topology type without a word. So a difference is refused, never "applied".
+"""
+
+from __future__ import annotations
+
+from typing import Callable, Iterator, List, Mapping, Tuple
+
+from ansible_collections.horaedb.cluster.plugins.module_utils.findings import Finding
+from ansible_collections.horaedb.cluster.plugins.module_utils.hoststate import HostState, same_machine
+from ansible_collections.horaedb.cluster.plugins.module_utils.observation import Observation
+from ansible_collections.horaedb.cluster.plugins.module_utils.topology import Topology
+
+States = Mapping[str, HostState]
+Found = Iterator[Finding]
+
+
+def lives(seen: Observation) -> bool:
+    """Whether there is a cluster to compare with: a leader that all healthy members agree on."""
+    return seen.leader is not None
+
+
+def known_nodes(seen: Observation) -> Tuple[str, ...]:
+    """Names of the data nodes that the cluster was made of: those of the record, and those of the view."""
+    cluster = seen.cluster
+    if cluster is None:
+        return ()
+    named = {name for names in (cluster.view or {}).values() for name in names}
+    if cluster.record is not None:
+        named |= set(cluster.record.nodes)
+    return tuple(sorted(named))
+
+
+def _entry(topology: Topology, seen: Observation, _states: States) -> Found:
+    entry = seen.cluster.entry if seen.cluster else None
+    if entry is None:
+        return
+    for rule, asked, real, variable in (
+        ("live.node-count", topology.node_count, entry.min_node_count, "horaemeta_default_cluster_node_count"),
+        ("live.shard-total", topology.shard_total, entry.shard_total, "horaemeta_default_cluster_shard_total"),
+        ("live.topology-type", topology.topology_type, entry.topology_type, "horaemeta_topology_type"),
+    ):
+        if asked != real:
+            yield Finding(
+                rule,
+                (),
+                "the living cluster %s has %s where the inventory asks for %s; HoraeMeta ignores such a change."
+                % (entry.name, real, asked),
+                "Set %s back to %s. A cluster with another value is a new cluster." % (variable, real),
+            )
+
+
+def _nodes(topology: Topology, seen: Observation, _states: States) -> Found:
+    """Static and initialised: a new node gets no shard for ever, and a node that is gone takes its shards with it."""
+    entry = seen.cluster.entry if seen.cluster else None
+    known = set(known_nodes(seen))
+    if entry is None or entry.topology_type != "static" or not known:
+        return
+    # Without a record a node of the cluster may have been forgotten, which looks like a node that was never there.
+    complete = seen.cluster is not None and seen.cluster.record is not None
+    hint = "" if complete else " No record of the assignment exists, so it may also be a node whose shards HoraeMeta has forgotten."
+    added = [node for node in topology.nodes if node.name not in known]
+    if added and (complete or len(known) >= entry.min_node_count):
+        yield Finding(
+            "live.nodes-added",
+            tuple(node.host for node in added),
+            "%s: not among the nodes of this static cluster (%s), which can't grow; it would stay empty for ever.%s"
+            % (", ".join(node.name for node in added), ", ".join(sorted(known)), hint),
+            "Take it out of the group horaedb, or give it the address and port of the node that it is.",
+        )
+    removed = sorted(known - {node.name for node in topology.nodes})
+    if removed:
+        yield Finding(
+            "live.nodes-removed",
+            (),
+            "%s: holds shards of this static cluster and is not in the inventory." % ", ".join(removed),
+            "Put it back into the group horaedb; check horaedb_server_addr and horaedb_grpc_port, which make the name.",
+        )
+
+
+def _members(topology: Topology, seen: Observation, states: States) -> Found:
+    """A member list is changed one at a time, through a learner; a bootstrap configuration can't do it."""
+    if not lives(seen) or seen.etcd_members is None:
+        return
+    urls = {url for member in seen.etcd_members for url in member.peer_urls}
+    for member in topology.members:
+        if member.peer_url not in urls:
+            yield Finding(
+                "live.member-added",
+                (member.host,),
+                "%s is not a member of the living cluster (members: %s)." % (member.peer_url, ", ".join(sorted(urls))),
+                "Take it out of the group horaemeta, or give it the address of the member that it is. Members can't be added by site.yml.",
+            )
+    asked = {member.peer_url for member in topology.members}
+    for listed in seen.etcd_members:
+        if not asked & set(listed.peer_urls):
+            yield Finding(
+                "live.member-removed",
+                (),
+                "the living cluster has a member %s at %s that the inventory doesn't have."
+                % (listed.name or "without a name", ", ".join(listed.peer_urls)),
+                "Put it back into the group horaemeta.",
+            )
+    started = {url for listed in seen.etcd_members if listed.name for url in listed.peer_urls}
+    for member in topology.members:
+        state = states.get(member.host)
+        if state is not None and not state.member_holds and member.peer_url in started:
+            yield Finding(
+                "live.member-empty",
+                (member.host,),
+                "%s is empty, and the living cluster knows this member; etcd refuses to start it anew." % (member.data_dir + "/etcd"),
+                "Bring its disk back. If the data is gone, the member has to be removed and added as a learner before it may start.",
+            )
+
+
+def _lost_members(topology: Topology, seen: Observation, states: States) -> Found:
+    """An empty HoraeMeta would give out shards and table ids from zero, over the old files of the data nodes."""
+    if lives(seen):
+        return
+    empty = [m for m in topology.members if m.host in states and not states[m.host].member_holds]
+    holding = [n for n in topology.nodes if n.host in states and states[n.host].node_holds]
+    if empty and holding:
+        all_empty = len(empty) == len(topology.members)
+        yield Finding(
+            "data.members-empty",
+            tuple(sorted({m.host for m in empty})),
+            "%s of HoraeMeta empty, while the data nodes %s hold data. A HoraeMeta that starts from nothing would overwrite it."
+            % (
+                "the data directories are" if all_empty else "the data directory is",
+                ", ".join(sorted(n.host for n in holding)),
+            ),
+            "Restore HoraeMeta from a snapshot (etcdctl snapshot restore; docs/operations.md), or bring back the disk. If the data may "
+            "go, remove it by hand on the data nodes first.",
+        )
+
+
+def _whole_play(topology: Topology, seen: Observation, states: States) -> Found:
+    """New members wait for each other and then give up, with exit code 0; and no guard can see a host that is left out."""
+    if lives(seen) or any(state.member_holds for state in states.values()):
+        return
+    missing = [thing.host for thing in (*topology.members, *topology.nodes) if thing.host not in states]
+    if missing:
+        yield Finding(
+            "bootstrap.partial",
+            tuple(dict.fromkeys(missing)),
+            "there is no cluster yet, and this run leaves them out; a new cluster is made on all of its hosts at once.",
+            "Run again without --limit.",
+        )
+
+
+def _twice(topology: Topology, _seen: Observation, states: States) -> Found:
+    for things in (topology.members, topology.nodes):
+        here = [states[thing.host] for thing in things if thing.host in states]
+        for hosts in same_machine(here):
+            if len({thing.address for thing in things if thing.host in hosts}) > 1:
+                yield Finding(
+                    "machine.twice",
+                    hosts,
+                    "these inventory names are one machine (same machine id and boot id).",
+                    "Keep one of them, or correct ansible_host.",
+                )
+
+
+RULES: Tuple[Callable[[Topology, Observation, States], Found], ...] = (
+    _entry,
+    _nodes,
+    _members,
+    _lost_members,
+    _whole_play,
+    _twice,
+)
+
+
+def problems(topology: Topology, seen: Observation, states: States) -> List[Finding]:
+    """Every finding about the living cluster and the hosts. `states` lacks the hosts outside of this run."""
+    return [finding for rule in RULES for finding in rule(topology, seen, states)]

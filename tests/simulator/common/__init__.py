@@ -1,0 +1,1 @@
+"""What both doubles share: TOML, HTTP, etcd's JSON gateway, logging."""

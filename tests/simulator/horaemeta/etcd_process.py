@@ -1,0 +1,120 @@
+"""The real etcd below: a child that can't outlive this process."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from typing import List, Optional
+
+from common import log
+from common.etcd import Etcd, EtcdError
+from common.http import Unreachable, call
+from horaemeta.config import Config
+
+# etcd commits its backend every 100 ms; a copy of the database taken after a stop must have it all.
+BACKEND_COMMIT = 0.15
+
+
+class StartFailed(Exception):
+    """etcd's own last words, or that it found no quorum in time."""
+
+
+def find_etcd() -> str:
+    wanted = os.environ.get("HORAE_SIM_ETCD") or shutil.which("etcd") or "/usr/bin/etcd"
+    if not os.access(wanted, os.X_OK):
+        raise StartFailed("the simulator needs a real etcd: %s is not executable; install etcd-server or set HORAE_SIM_ETCD" % wanted)
+    return wanted
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class EtcdProcess:
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self.url = "http://127.0.0.1:%d" % free_port()
+        self._log = os.path.join(config["data-dir"], "etcd.log")
+        self._process: Optional[subprocess.Popen[bytes]] = None
+
+    def _command(self) -> List[str]:
+        config = self._config
+        data = config["data-dir"]
+        # setpriv rather than prctl by ctypes: the child must die even if this process is killed
+        # with SIGKILL, and ctypes needs memory that MemoryDenyWriteExecute forbids.
+        return [
+            *("setpriv", "--pdeathsig", "KILL", find_etcd()),
+            *("--name", config["node-name"]),
+            *("--data-dir", os.path.join(data, "etcd"), "--wal-dir", os.path.join(data, "wal")),
+            *("--listen-client-urls", self.url, "--advertise-client-urls", config["advertise-client-urls"]),
+            *("--listen-peer-urls", config["peer-urls"], "--initial-advertise-peer-urls", config["advertise-peer-urls"]),
+            *("--initial-cluster", config["initial-cluster"], "--initial-cluster-state", config["initial-cluster-state"]),
+            *("--initial-cluster-token", config["initial-cluster-token"]),
+            *("--heartbeat-interval", str(config["tick-interval-ms"]), "--election-timeout", str(config["election-timeout-ms"])),
+            *("--quota-backend-bytes", str(config["quota-backend-bytes"]), "--max-request-bytes", str(config["max-request-bytes"])),
+            *("--auto-compaction-mode", config["auto-compaction-mode"]),
+            *("--auto-compaction-retention", config["auto-compaction-retention"], "--logger", "zap", "--log-outputs", "stderr"),
+        ]
+
+    def start(self) -> None:
+        """Returns when the member has a leader. Raises StartFailed.
+
+        Must be called by the main thread: the kernel kills the child when the thread that made it ends.
+        """
+        try:
+            os.makedirs(self._config["data-dir"], exist_ok=True)
+            size = os.path.getsize(self._log) if os.path.exists(self._log) else 0
+            with open(self._log, "ab") as output:
+                environment = {k: v for k, v in os.environ.items() if not k.startswith("ETCD_")}
+                self._process = subprocess.Popen(self._command(), stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment)
+        except OSError as error:
+            raise StartFailed(str(error)) from error
+        deadline = time.monotonic() + self._config["etcd-start-timeout-ms"] / 1000
+        while not self.healthy():
+            if self._process.poll() is not None:
+                raise StartFailed(self._last_words(size))
+            if time.monotonic() > deadline:
+                raise StartFailed("wait for embedded etcd start timeout, no quorum within %s ms" % self._config["etcd-start-timeout-ms"])
+            time.sleep(0.1)
+
+    def _last_words(self, since: int) -> str:
+        with open(self._log, "rb") as stream:
+            stream.seek(since)
+            lines = stream.read().decode(errors="replace").splitlines()
+        fatal = [line for line in lines if '"level":"fatal"' in line or '"level":"error"' in line]
+        return "\n".join((fatal or lines)[-3:])
+
+    def healthy(self) -> bool:
+        try:
+            return call("GET", self.url + "/health", timeout=2).status == 200
+        except Unreachable:
+            return False
+
+    def exited(self) -> bool:
+        return self._process is not None and self._process.poll() is not None
+
+    def stop(self) -> None:
+        """A leader is killed: asked politely, etcd would hand over at once, and the real daemon takes an election (4-6 s)."""
+        if self._process is None or self._process.poll() is not None:
+            return
+        try:
+            status = Etcd([self.url], timeout=1).status()
+            leads = status.member == status.leader
+        except (Unreachable, EtcdError):
+            leads = False
+        if leads:
+            time.sleep(BACKEND_COMMIT)
+            self._process.kill()
+        else:
+            self._process.send_signal(signal.SIGTERM)
+        try:
+            self._process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            log.warn("etcd does not stop, killing it")
+            self._process.kill()
