@@ -9,9 +9,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Optional
 
-from lab import engine, hosts, image, network, recipe
+from lab import cleaning, demo, environment, hosts, image, network, recipe, stages, testing
 from lab.console import LabError, complain, say
 from lab.model import Lab, parse_hosts
+
+
+INTERRUPTED = 130
 
 
 def _up(options: argparse.Namespace) -> None:
@@ -56,12 +59,43 @@ def _image(options: argparse.Namespace) -> None:
     say(image.ensure(options.distro))
 
 
+def _setup(options: argparse.Namespace) -> None:
+    say(f"ready; tools are in {environment.ensure(options.purpose)}")
+
+
+def _demo(_options: argparse.Namespace) -> None:
+    demo.run()
+
+
+def _test(options: argparse.Namespace) -> int:
+    wanted = [*options.stage, *(f"{stages.MOLECULE_PREFIX}{name}" for name in options.scenario)]
+    return testing.run(wanted, options.keep_going)
+
+
+def _clean(_options: argparse.Namespace) -> None:
+    cleaning.run()
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python3 -m lab", description="Hosts out of containers, and the commands that use them.")
     commands = parser.add_subparsers(dest="action", required=True, metavar="COMMAND")
 
     def distro(command: argparse.ArgumentParser) -> None:
         command.add_argument("--distro", choices=recipe.DISTROS, default=recipe.DEFAULT_DISTRO)
+
+    command = commands.add_parser("setup", help="make sure of everything that a demo or a test needs")
+    command.add_argument("--for", dest="purpose", choices=sorted(environment.REQUIREMENTS), default="demo")
+    command.set_defaults(run=_setup)
+
+    commands.add_parser("demo", help="six hosts with a whole cluster on them, and a query to paste").set_defaults(run=_demo)
+
+    command = commands.add_parser("test", help="run all tests, or some stages of them")
+    command.add_argument("stage", nargs="*", help="lint, unit, sanity, build, contract, molecule, molecule:SCENARIO; all if not said")
+    command.add_argument("--scenario", action="append", default=[], metavar="NAME", help="one Molecule scenario; repeat it")
+    command.add_argument("--keep-going", action="store_true", help="go on with the next stage after a failure")
+    command.set_defaults(run=_test)
+
+    commands.add_parser("clean", help="remove all that the other commands made").set_defaults(run=_clean)
 
     command = commands.add_parser("image", help="make the image of a lab host")
     distro(command)
@@ -102,11 +136,13 @@ def _parser() -> argparse.ArgumentParser:
 def main(arguments: Optional[Sequence[str]] = None) -> int:
     options = _parser().parse_args(arguments)
     try:
-        options.run(options)
+        return options.run(options) or 0
     except LabError as error:
         complain(f"lab: {error}")
         return 1
-    return 0
+    except KeyboardInterrupt:
+        complain("lab: stopped by the user")
+        return INTERRUPTED
 
 
 if __name__ == "__main__":

@@ -38,7 +38,7 @@ def systemd_flags(cgroups: int) -> Sequence[str]:
     """What lets systemd be process 1. Never --privileged: it needs capabilities that many machines do not have."""
     flags = ["--cap-add=SYS_ADMIN", "--cap-add=NET_ADMIN"]
     flags += ["--security-opt=seccomp=unconfined", "--security-opt=apparmor=unconfined"]
-    flags += ["--tmpfs=/run", "--tmpfs=/run/lock"]
+    flags += ["--tmpfs=/run", "--tmpfs=/run/lock", "--stop-signal=SIGRTMIN+3"]
     flags += ["--cgroupns=host", "--volume=/sys/fs/cgroup:/sys/fs/cgroup:rw"]
     if cgroups == 1:
         # systemd 256 and 257 boot on cgroup v1 only when told so; older ones ignore the words.

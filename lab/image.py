@@ -39,7 +39,7 @@ def _build(distro: str) -> None:
         done = run(argv, stdin=sources.encode(), timeout=BUILD_TIMEOUT, check=False)
         if done.returncode != 0:
             raise LabError(f"mmdebstrap could not make a {distro}:\n{done.stderr[-3000:].strip()}")
-        changes = ['--change=CMD ["/sbin/init"]', "--change=ENV container=docker", "--change=STOPSIGNAL SIGRTMIN+3"]
+        changes = ['--change=CMD ["/sbin/init"]', "--change=ENV container=docker"]
         engine.docker("import", *changes, str(tarball), recipe.tag(distro), timeout=BUILD_TIMEOUT)
     say(f"image {recipe.tag(distro)} made in {time.monotonic() - started:.0f} s")
 

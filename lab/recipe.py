@@ -20,6 +20,13 @@ SUDO_USER = "ops"
 SUDO_USER_WITH_PASSWORD = "ops-asked"
 SUDO_PASSWORD = "lab-password"
 
+# A password once given must not make a later wrong one pass.
+SUDOERS = f"""\
+{SUDO_USER} ALL=(ALL) NOPASSWD: ALL
+{SUDO_USER_WITH_PASSWORD} ALL=(ALL) ALL
+Defaults:{SUDO_USER_WITH_PASSWORD} timestamp_timeout=0
+"""
+
 SSHD = """\
 HostKey /etc/ssh/ssh_host_ed25519_key
 AuthorizedKeysFile /etc/ssh/lab_authorized_keys
@@ -39,7 +46,8 @@ printf '[Journal]\\nStorage=volatile\\n' > "$root/etc/systemd/journald.conf.d/la
 chroot "$root" useradd --create-home --shell /bin/bash {SUDO_USER}
 chroot "$root" useradd --create-home --shell /bin/bash {SUDO_USER_WITH_PASSWORD}
 echo '{SUDO_USER_WITH_PASSWORD}:{SUDO_PASSWORD}' | chroot "$root" chpasswd
-printf '%s\\n' '{SUDO_USER} ALL=(ALL) NOPASSWD: ALL' '{SUDO_USER_WITH_PASSWORD} ALL=(ALL) ALL' > "$root/etc/sudoers.d/lab"
+cat > "$root/etc/sudoers.d/lab" <<'END'
+{SUDOERS}END
 chmod 0440 "$root/etc/sudoers.d/lab"
 chroot "$root" systemctl set-default multi-user.target
 chroot "$root" systemctl enable ssh.service

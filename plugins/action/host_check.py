@@ -13,7 +13,7 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.horaedb.cluster.plugins.module_utils import hoststate
 from ansible_collections.horaedb.cluster.plugins.module_utils.findings import Finding, report
 from ansible_collections.horaedb.cluster.plugins.module_utils.inventory import build
-from ansible_collections.horaedb.cluster.plugins.plugin_utils.variables import collect, hosts_of
+from ansible_collections.horaedb.cluster.plugins.plugin_utils.variables import Variables
 
 
 class ActionModule(ActionBase):
@@ -30,11 +30,16 @@ class ActionModule(ActionBase):
         )
         host = variables["inventory_hostname"]
         here = [host]
-        members, nodes = ([name for name in names if name == host] for names in hosts_of(variables, args["members"], args["nodes"]))
-        topology, _unreadable = build(*collect(variables, members, nodes))
+        read = Variables(self._task, variables, self._loader)
+        try:
+            members = [name for name in read.hosts("horaemeta", args["members"]) if name == host]
+            nodes = [name for name in read.hosts("horaedb", args["nodes"]) if name == host]
+            topology, _unreadable = build(read.of_members(members), read.of_nodes(nodes))
+            python = str(read.own({"ansible_python_interpreter": None})["ansible_python_interpreter"] or "python3")
+        except AnsibleError as error:
+            return dict(result, failed=True, msg=str(error))
         member_paths = [member.data_dir + "/etcd" for member in topology.members if member.data_dir]
         node_paths = sorted({path for node in topology.nodes for path in (node.store_dir, node.wal_dir) if path})
-        python = str(variables.get("ansible_python_interpreter") or "python3")
         if python.startswith("auto"):
             python = "python3"
         try:

@@ -16,7 +16,7 @@ from ansible_collections.horaedb.cluster.plugins.module_utils.hoststate import b
 from ansible_collections.horaedb.cluster.plugins.module_utils.inventory import build
 from ansible_collections.horaedb.cluster.plugins.module_utils.observation import Observation
 from ansible_collections.horaedb.cluster.plugins.module_utils.topology import Topology
-from ansible_collections.horaedb.cluster.plugins.plugin_utils.variables import collect, hosts_of
+from ansible_collections.horaedb.cluster.plugins.plugin_utils.variables import Variables
 
 
 class ActionModule(ActionBase):
@@ -35,11 +35,12 @@ class ActionModule(ActionBase):
                 "states": {"type": "dict", "default": {}},
             }
         )
-        members, nodes = hosts_of(variables, args["members"], args["nodes"])
+        read = Variables(self._task, variables, self._loader)
         try:
-            topology, findings = build(*collect(variables, members, nodes))
+            members, nodes = read.hosts("horaemeta", args["members"]), read.hosts("horaedb", args["nodes"])
+            topology, findings = build(read.of_members(members), read.of_nodes(nodes))
         except AnsibleError as error:
-            return dict(result, failed=True, msg="The inventory's variables can't be read: %s" % error)
+            return dict(result, failed=True, msg=str(error))
         # A value that could not even be read makes every other rule guess, so it is said first and alone.
         findings = findings or rules.problems(topology)
         if errors(findings) or not args["live"]:

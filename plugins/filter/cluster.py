@@ -12,6 +12,7 @@ from typing import Any
 from ansible.errors import AnsibleFilterError
 from ansible_collections.horaedb.cluster.plugins.module_utils import settings, units
 from ansible_collections.horaedb.cluster.plugins.module_utils.topology import Topology
+from ansible_collections.horaedb.cluster.plugins.plugin_utils.plain import plain
 
 try:
     import tomli_w
@@ -23,23 +24,11 @@ def to_toml(tree: Mapping[str, Any]) -> str:
     if tomli_w is None:
         raise AnsibleFilterError("horaedb.cluster.to_toml needs the Python library tomli-w on the controller: pip install tomli-w")
     try:
-        return tomli_w.dumps(_plain(tree))
+        return tomli_w.dumps(plain(tree))
     except (TypeError, ValueError) as error:
         raise AnsibleFilterError(
             "horaedb.cluster.to_toml: %s; TOML knows text, numbers, true/false, dates, lists and tables" % error
         ) from error
-
-
-def _plain(value: Any) -> Any:
-    """Ansible's tagged and lazy types down to what a TOML writer knows."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    for kind in (bool, int, float, str):
-        if isinstance(value, kind):
-            return kind(value)
-    return value
 
 
 def horaemeta_config(topology: Mapping[str, Any], host: str, settings_: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -58,21 +47,21 @@ def horaedb_config(
 
 def _or_refuse(function: Callable[..., dict[str, Any]], topology: Mapping[str, Any], *args: Any) -> dict[str, Any]:
     try:
-        return function(Topology.from_dict(_plain(topology)), *args)
+        return function(Topology.from_dict(plain(topology)), *args)
     except (TypeError, KeyError, ValueError) as error:
         raise AnsibleFilterError("horaedb.cluster.%s: %s" % (function.__name__, error)) from error
 
 
 def service_unit(spec: Mapping[str, Any]) -> str:
     try:
-        return units.service_unit(**_plain(spec))
+        return units.service_unit(**plain(spec))
     except TypeError as error:
         raise AnsibleFilterError("horaedb.cluster.service_unit: %s" % error) from error
 
 
 def host_files(spec: Mapping[str, Any]) -> list[dict[str, str]]:
     try:
-        return units.host_files(**_plain(spec))
+        return units.host_files(**plain(spec))
     except TypeError as error:
         raise AnsibleFilterError("horaedb.cluster.host_files: %s" % error) from error
 

@@ -251,7 +251,9 @@ def _environment(environment: Mapping[str, Any]) -> Tuple[Tuple[str, str], ...]:
         if not isinstance(value, str):
             raise Refused("environment: the value of %s is not a string; quote it." % name)
         if any(ord(c) < 32 and c != "\t" for c in value):
-            raise Refused("environment: the value of %s has a line break or a control character in it, which systemd can't hand over." % name)
+            raise Refused(
+                "environment: the value of %s has a line break or a control character in it, which systemd can't hand over." % name
+            )
     return tuple(sorted(environment.items()))
 
 

@@ -10,11 +10,12 @@ import contextlib
 import grp
 import hashlib
 import os
+import pwd
 import shutil
 import stat as modes
 import time
 from dataclasses import dataclass
-from typing import Any, Iterator, List, Optional, Protocol, Sequence
+from typing import IO, Any, Iterator, List, Optional, Protocol, Sequence
 
 from .daemon_desired import Refused
 
@@ -58,6 +59,8 @@ class Host(Protocol):
     def target(self, path: str) -> Optional[str]: ...
 
     def digest(self, path: str) -> str: ...
+
+    def uid(self, user: str) -> Optional[int]: ...
 
     def gid(self, group: str) -> Optional[int]: ...
 
@@ -141,6 +144,12 @@ class TargetHost:
                 digest.update(chunk)
         return digest.hexdigest()
 
+    def uid(self, user: str) -> Optional[int]:
+        try:
+            return pwd.getpwnam(user).pw_uid
+        except KeyError:
+            return None
+
     def gid(self, group: str) -> Optional[int]:
         try:
             return grp.getgrnam(group).gr_gid
@@ -158,24 +167,17 @@ class TargetHost:
         os.makedirs(path, mode=0o755, exist_ok=True)
         self.own(path, mode, group)
 
-    # Not atomic_move(): it opens a NEW file to everyone the umask allows before its mode can be set, and these files may hold secrets.
     def write(self, path: str, data: bytes, mode: int, group: str) -> None:
-        temporary = _beside(path)
-        with self._fresh(temporary) as stream:
+        with self._replacing(path, mode, group) as stream:
             stream.write(data)
-        self._attributes(temporary, path, mode, group)
-        os.replace(temporary, path)
 
     def copy(self, source: str, path: str, mode: int, group: str) -> str:
         """Returns the digest of what was written, so that nothing can change between the check and the use."""
         digest = hashlib.sha256()
-        temporary = _beside(path)
-        with open(source, "rb") as reader, self._fresh(temporary) as writer:
+        with open(source, "rb") as reader, self._replacing(path, mode, group) as writer:
             for chunk in iter(lambda: reader.read(_CHUNK), b""):
                 digest.update(chunk)
                 writer.write(chunk)
-        self._attributes(temporary, path, mode, group)
-        os.replace(temporary, path)
         return digest.hexdigest()
 
     def hardlink(self, source: str, path: str) -> None:
@@ -217,18 +219,22 @@ class TargetHost:
     def sleep(self, seconds: float) -> None:
         time.sleep(seconds)
 
+    # Not atomic_move(): it opens a NEW file to everyone the umask allows before its mode can be set, and these files may hold secrets.
     @contextlib.contextmanager
-    def _fresh(self, path: str) -> Iterator[Any]:
-        self.remove(path)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    def _replacing(self, path: str, mode: int, group: str) -> Iterator[IO[bytes]]:
+        temporary = _beside(path)
+        self.remove(temporary)
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         try:
             with os.fdopen(descriptor, "wb") as stream:
                 yield stream
                 stream.flush()
                 # A rename may reach the disk before the data does, and a power cut in between would leave an empty file with a good name.
                 os.fsync(stream.fileno())
-        except OSError:
-            os.unlink(path)
+            self._attributes(temporary, path, mode, group)
+            os.replace(temporary, path)
+        except (OSError, Refused):
+            os.unlink(temporary)
             raise
 
     def _attributes(self, path: str, final: str, mode: int, group: str) -> None:

@@ -21,20 +21,20 @@ _POLL = 0.2
 
 
 @contextlib.contextmanager
-def locked(path: str, timeout: float, check_mode: bool = False) -> Iterator[None]:
-    """Holds the lock at `path`; in check mode only where there is one, and without a trace."""
-    if check_mode and not os.path.exists(path):
+def locked(path: str, timeout: float, create: bool = True, trace: bool = True) -> Iterator[None]:
+    """Holds the lock at `path`. Without `create` only where there is one; with `trace` it says who holds it."""
+    if create:
+        os.makedirs(os.path.dirname(path), mode=0o750, exist_ok=True)
+    elif not os.path.exists(path):
         yield
         return
-    if not check_mode:
-        os.makedirs(os.path.dirname(path), mode=0o750, exist_ok=True)
-    flags = os.O_RDONLY if check_mode else os.O_RDWR | os.O_CREAT
+    flags = (os.O_RDWR if trace else os.O_RDONLY) | (os.O_CREAT if create else 0)
     deadline = time.monotonic() + timeout
     while True:
         descriptor = os.open(path, flags, 0o600)
         try:
             if _taken(descriptor, path):
-                if not check_mode:
+                if trace:
                     os.ftruncate(descriptor, 0)
                     os.write(descriptor, ("pid %d since %s" % (os.getpid(), time.strftime("%Y-%m-%d %H:%M:%S %Z"))).encode())
                 yield

@@ -98,7 +98,13 @@ ACTIVATION = frozenset(("age", "switch", "enable", "restart", "ready", "settle")
 
 def stale(desired: Desired, found: Found) -> bool:
     """The process has to be restarted to be what is desired."""
-    return found.service.up and (found.service.running != desired.generation or not found.trusted)
+    return found.service.up and (found.service.running != desired.generation or not found.trusted or edited(desired, found))
+
+
+def edited(desired: Desired, found: Found) -> bool:
+    """Somebody edited what the process reads at its start, and may have restarted it since."""
+    unit_edited = found.unit is not None and found.unit != desired.unit and generation_of(found.unit) == desired.generation
+    return unit_edited or any(d.kind == "edited" for d in found.damage)
 
 
 def plan(desired: Desired, found: Found, state: str, force: bool = False, keep: int = 3) -> Tuple[Step, ...]:
@@ -126,13 +132,11 @@ def _outside(desired: Desired, found: Found) -> List[Step]:
 
 def _generation(desired: Desired, found: Found) -> List[Step]:
     steps = []
-    unit_edited = found.unit is not None and found.unit != desired.unit and generation_of(found.unit) == desired.generation
     if desired.generation not in found.generations:
         steps.append(Step("stage", "stage generation %s" % desired.generation))
     else:
-        edited = any(d.kind == "edited" for d in found.damage)
         # Before anything is mended: an interruption in between must not lose that the process may have read the edited file.
-        if (edited or unit_edited) and found.service.running == desired.generation and found.trusted:
+        if edited(desired, found) and found.service.running == desired.generation and found.trusted:
             steps.append(Step("distrust", "note that the running process may have read a file edited by hand"))
         steps += [Step("mend", "%s %s" % (_verb(d), posixpath.join(desired.directory, d.name)), d.name) for d in found.damage]
     return steps + [Step("link", "link %s" % path, path) for path in found.links]
@@ -170,7 +174,9 @@ def _prune(desired: Desired, found: Found, steps: List[Step], keep: int) -> List
     """Only a run that changes something prunes: otherwise a lowered `keep` would make a no-op one that isn't."""
     if not steps:
         return []
-    used = {found.current, found.previous, found.staged, found.service.running, generation_of(found.unit), desired.generation}
+    used = {found.current, desired.generation}
+    if not any(step.do == "settle" for step in steps):
+        used |= {found.previous, found.staged, found.service.running, generation_of(found.unit)}
     spare = [g for g in found.generations if g not in used]
     return [Step("prune", "remove generation %s" % g, g) for g in spare[: max(0, len(spare) - keep)]]
 

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import os
 import posixpath
-import pwd
 import re
-from typing import Callable, List, Optional, Tuple
+from typing import Callable, List
 
 from .daemon_desired import Desired, Refused
 from .daemon_host import Host, Ran
@@ -29,7 +28,7 @@ def version(host: Host, desired: Desired, directory: str) -> str:
     if desired.binary is None or not desired.binary.version_command:
         return ""
     path = posixpath.join(directory, desired.binary.name)
-    ran = host.run(_as_user(desired.user) + [path] + list(desired.binary.version_command), limit=VERSION_LIMIT)
+    ran = host.run(_as_user(host, desired) + [path] + list(desired.binary.version_command), limit=VERSION_LIMIT)
     if ran.rc != 0:
         raise Refused(
             "%s doesn't run on this host: %s Nothing was switched; the new binary was removed again."
@@ -43,15 +42,13 @@ def explain(ran: Ran, path: str, noexec: Callable[[str], bool], machine: str) ->
     said = ran.said.replace(posixpath.dirname(path) + "/", "")
     newer = _NEWER_LIBC.search(said)
     if newer:
-        return "%s. It was built for a newer system (%s) than this one: use a binary built on this distribution's release or an older one." % (
-            said,
-            newer.group(1),
-        )
+        wants = newer.group(1)
+        return "%s. It was built for a newer system (%s) than this one: use a binary built on this release or an older one." % (said, wants)
     library = _NO_LIBRARY.search(said)
     if library:
         return "%s. Install the package that has %s, or use a binary that doesn't need it." % (said, library.group(1))
     if "Exec format error" in said:
-        return "%s. It is built for another architecture than %s, or it is not a program at all (an error page saved as a file?)." % (said, machine)
+        return "%s. It is built for another architecture than %s, or it is not a program at all (a saved error page?)." % (said, machine)
     if "Permission denied" in said and noexec(path):
         return "%s. The filesystem that holds %s is mounted noexec: mount it without, or choose another root." % (said, path)
     if "No such file or directory" in said and ran.rc in (126, 127):
@@ -82,24 +79,13 @@ def checks(host: Host, desired: Desired, directory: str) -> None:
             raise Refused("`%s` refuses the new configuration (exit status %d): %s" % (" ".join(argv), ran.rc, said))
 
 
-def _as_user(user: str) -> List[str]:
+def _as_user(host: Host, desired: Desired) -> List[str]:
     """Runs what follows as the service user where it exists: it is the one that has to be able to."""
-    entry = _entry(user)
-    if entry is None:
+    uid, gid = host.uid(desired.user), host.gid(desired.group)
+    if uid is None or gid is None:
         return []
-    uid, gid = entry
-    return ["setpriv", "--reuid=%d" % uid, "--regid=%d" % gid, "--clear-groups", "--no-new-privs", "--"]
-
-
-def _entry(user: str) -> Optional[Tuple[int, int]]:
-    try:
-        found = pwd.getpwnam(user)
-    except KeyError:
-        return None
-    return found.pw_uid, found.pw_gid
+    return ["setpriv", "--reuid=%d" % uid, "--regid=%d" % gid, "--init-groups", "--no-new-privs", "--"]
 
 
 def _noexec(path: str) -> bool:
     return bool(os.statvfs(path).f_flag & os.ST_NOEXEC)
-
-

@@ -78,7 +78,7 @@ def found(host: Host, desired: Desired) -> Found:
         outside=tuple(_outside(host, desired)),
         links=tuple(path for path, target in desired.links if not _linked(host, path, desired.fill(target))),
         unwanted=tuple(sorted(set(record["files"] + record["links"]) - set(wanted_record["files"] + wanted_record["links"]))),
-        recorded=all(record[kind] == wanted_record[kind] for kind in wanted_record),
+        recorded=all(set(wanted_record[kind]) <= set(record[kind]) for kind in wanted_record),
         distrusted=(host.read(layout.distrusted) or b"").decode(errors="replace"),
         twin=_twin(host, desired, generations, gid) if lacks_binary else None,
     )
@@ -164,10 +164,10 @@ def _twin(host: Host, desired: Desired, generations: List[str], gid: Optional[in
         known = manifest(host, desired.layout.generation(generation))
         path = posixpath.join(desired.layout.generation(generation), str(known.get("program")))
         stat = host.stat(path)
-        if stat and desired.binary and known.get("sha256") == desired.binary.sha256 and known.get("binary") == identity(stat):
-            # A hard link shares its owner: with another group the two generations can't share a file.
-            if generation != desired.generation and stat.gid == gid:
-                return path
+        same = desired.binary and known.get("sha256") == desired.binary.sha256
+        # A hard link shares its owner: with another group the two generations can't share a file.
+        if same and generation != desired.generation and stat and known.get("binary") == identity(stat) and stat.gid == gid:
+            return path
     return None
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Sequence
+from typing import Sequence, Set
 
 MASK = "********"
 
@@ -31,7 +31,7 @@ class Redactor:
     """`mask` hides the values of keys that sound secret, and every given secret wherever it stands."""
 
     def __init__(self, secrets: Sequence[str] = ()) -> None:
-        spellings = set()
+        spellings: Set[str] = set()
         for secret in secrets:
             if len(secret) >= _SHORTEST:
                 # In a config or a log the same secret stands in its escaped form.

@@ -10,8 +10,9 @@ import ipaddress
 import re
 from typing import Dict, List, NamedTuple, Sequence, Set
 
-from .daemon_desired import Refused
+from .daemon_desired import Layout, Refused, generation_of
 from .daemon_host import Host
+from .daemon_plan import Found
 
 _LISTEN = "0A"
 _SOCKET = re.compile(r"socket:\[(\d+)\]\Z")
@@ -43,7 +44,9 @@ def space(host: Host, wanted: Dict[str, int]) -> None:
     """`wanted` is bytes by path. A filesystem that fills up halfway is the one failure that can spoil the way back too."""
     short = [(path, host.free(path), size) for path, size in wanted.items() if host.free(path) < size]
     if short:
-        raise Refused("; ".join("%s has %s free and %s are wanted: make room there" % (p, _size(free), _size(size)) for p, free, size in short))
+        raise Refused(
+            "; ".join("%s has %s free and %s are wanted: make room there" % (p, _size(free), _size(size)) for p, free, size in short)
+        )
 
 
 def held(host: Host, paths: Sequence[str], hint: str) -> None:
@@ -53,6 +56,21 @@ def held(host: Host, paths: Sequence[str], hint: str) -> None:
         empty = stat is not None and (not host.names(path) if stat.kind == "directory" else not stat.size)
         if stat is None or empty:
             raise Refused("%s %s, so the daemon is not started. %s" % (path, "is empty" if stat else "doesn't exist", hint))
+
+
+def strangers(host: Host, layout: Layout, found: Found) -> None:
+    """Units and masks that somebody else put there are not ours to replace."""
+    target = host.target(layout.unit)
+    if target is not None:
+        what = (
+            "masked (`systemctl unmask %s` undoes that)" % layout.service if target == "/dev/null" else "a link to %s: remove it" % target
+        )
+        raise Refused("%s is %s." % (layout.unit, what))
+    if found.unit is not None and found.current is None and generation_of(found.unit) is None:
+        raise Refused(
+            "%s exists and doesn't come from this collection: stop that service and move the unit away, or choose another name."
+            % layout.unit
+        )
 
 
 def ports(host: Host, wanted: Sequence[int], bind: str) -> None:
@@ -92,5 +110,3 @@ def _everything(address: str) -> bool:
 
 def _size(size: int) -> str:
     return "%.1f MiB" % (size / float(1 << 20))
-
-

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from typing import Callable, Optional, Protocol
+from typing import Optional, Protocol
 
 from .daemon_desired import Layout
 from .daemon_host import Host
@@ -48,31 +48,35 @@ class Watch:
 
     def until_ready(self, generation: str, probe: Optional[Probe], timeout: float, crashes: int, restarted: bool) -> None:
         """Raises NotReady. `restarted`: the process that was there before doesn't count."""
-        fewest: Optional[int] = None
+        base = self._before.restarts
         while True:
             now = read_service(self._host, self._layout)
             fresh = not restarted or now.invocation != self._before.invocation
             elapsed = self._host.monotonic() - self._began
             if now.active == "failed" and (fresh or elapsed > _JOB_TAKEN):
                 raise NotReady("the service failed (%s)" % _death(now))
-            if fresh:
-                fewest = now.restarts if fewest is None else min(fewest, now.restarts)
-                if crashes and now.restarts - fewest >= crashes:
-                    raise NotReady("the process died %d times in %.0f s (%s)" % (now.restarts - fewest, elapsed, _death(now)))
+            # systemd counts on through a restart of a service that was crashing, and from zero otherwise.
+            base = base if now.restarts >= base else 0
+            if fresh and crashes and now.restarts - base >= crashes:
+                raise NotReady("the process died %d times in %.0f s (%s)" % (now.restarts - base, elapsed, _death(now)))
             # The probe is asked even while there is no process: it may have to protect the cluster meanwhile.
             missing = probe.poll(elapsed) if probe else self._young(now)
             missing = _state(now, generation, fresh) or missing
             if missing is None:
                 return
             if elapsed >= timeout:
-                raise NotReady("it was not ready within %g s: %s%s" % (timeout, missing, "; it died of " + now.died_of if now.died_of else ""))
+                raise NotReady(
+                    "it was not ready within %g s: %s%s" % (timeout, missing, "; it died of " + now.died_of if now.died_of else "")
+                )
             self._host.sleep(_INTERVAL)
 
     def last_words(self, lines: int) -> str:
         """What the daemon wrote since, without secrets; what systemd noted where the daemon didn't get to write anything."""
         text = self._host.tail(self._log, self._offset, _TAIL).decode(errors="replace") if self._log else ""
         if not text.strip():
-            text = self._host.run(["journalctl", "--unit=" + self._layout.service, "--lines=%d" % lines, "--output=cat", "--no-pager"], 20).out
+            text = self._host.run(
+                ["journalctl", "--unit=" + self._layout.service, "--lines=%d" % lines, "--output=cat", "--no-pager"], 20
+            ).out
         return "\n".join(line[:_LONGEST_LINE] for line in self._redactor.mask(text).strip().splitlines()[-lines:])
 
     def _young(self, now: Service) -> Optional[str]:
@@ -93,6 +97,3 @@ def _state(now: Service, generation: str, fresh: bool) -> Optional[str]:
 
 def _death(now: Service) -> str:
     return ", ".join(part for part in (now.died_of, now.result if now.result not in ("", "success") else "") if part) or "no reason known"
-
-
-Build = Callable[[], Optional[Probe]]

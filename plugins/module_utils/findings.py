@@ -31,6 +31,14 @@ class Finding:
         return dict(asdict(self), hosts=list(self.hosts))
 
 
+def by_value(pairs: Sequence[Tuple[str, object]]) -> str:
+    """Pairs of host and value in words: `3 on meta1, meta2; 4 on meta3`."""
+    hosts: Dict[str, List[str]] = {}
+    for host, value in pairs:
+        hosts.setdefault(str(value), []).append(host)
+    return "; ".join("%s on %s" % (value, ", ".join(names)) for value, names in hosts.items())
+
+
 def errors(findings: Iterable[Finding]) -> List[Finding]:
     return [f for f in findings if f.severity == ERROR]
 

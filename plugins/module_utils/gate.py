@@ -16,7 +16,13 @@ from dataclasses import dataclass
 from typing import Collection, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from ansible_collections.horaedb.cluster.plugins.module_utils import assignment
-from ansible_collections.horaedb.cluster.plugins.module_utils.observation import READY, ClusterSeen, NodeSeen, Observation, shards_by_host
+from ansible_collections.horaedb.cluster.plugins.module_utils.observation import (
+    READY,
+    ClusterEntry,
+    ClusterSeen,
+    Observation,
+    shards_by_host,
+)
 from ansible_collections.horaedb.cluster.plugins.module_utils.topology import Member, Node, Topology
 
 # What a problem is about.
@@ -33,6 +39,8 @@ FORGOTTEN = "forgotten"
 # come back from an outage or joined empty is thousands behind.
 SYNC_SLACK = 100
 
+View = Mapping[int, Tuple[str, ...]]
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -43,12 +51,19 @@ class Problem:
         return self.text
 
 
-def problems(topology: Topology, seen: Observation, expect: Optional[Mapping[str, Sequence[int]]] = None) -> List[Problem]:
+def problems(
+    topology: Topology,
+    seen: Observation,
+    expect: Optional[Mapping[str, Sequence[int]]] = None,
+    without: Optional[str] = None,
+) -> List[Problem]:
     """Everything that keeps the cluster from being whole; empty when it is.
 
     expect: data node's host -> the shards it must have, and no other.
+    without: host of a data node whose own state doesn't count, because it is about to be restarted.
+    What HoraeMeta has forgotten of it does count: its restart would not bring that back.
     """
-    found = member_problems(topology, seen) + node_problems(topology, seen) + cluster_problems(topology, seen)
+    found = member_problems(topology, seen) + node_problems(topology, seen, without) + cluster_problems(topology, seen, without)
     for host, shards in (expect or {}).items():
         found += expected_problems(topology, seen, host, shards)
     return found
@@ -59,12 +74,12 @@ def member_problems(topology: Topology, seen: Observation) -> List[Problem]:
     states = [member_problem(topology, seen, member.host) for member in topology.members]
     found = [problem for problem in states if problem]
     if seen.leader is None and any(m.reachable and m.voting for m in seen.members):
-        found.append(Problem(LEADER, "the members don't agree on a leader: %s" % "; ".join(_opinions(seen))))
+        found.append(Problem(LEADER, disagreement(seen)))
     known = {member.name for member in topology.members}
-    for listed in seen.etcd_members or ():
-        if listed.name not in known:
-            who = listed.name or "a member that was added and never started"
-            found.append(Problem(MEMBER, "etcd has %s (id %x), which is no member of the inventory" % (who, listed.id)))
+    for entry in seen.etcd_members or ():
+        if entry.name not in known:
+            who = entry.name or "a member that was added and never started"
+            found.append(Problem(MEMBER, "etcd has %s (id %x), which is no member of the inventory" % (who, entry.id)))
     return found
 
 
@@ -87,9 +102,9 @@ def member_problem(topology: Topology, seen: Observation, host: str) -> Optional
     return None
 
 
-def node_problems(topology: Topology, seen: Observation) -> List[Problem]:
+def node_problems(topology: Topology, seen: Observation, without: Optional[str] = None) -> List[Problem]:
     """All data nodes answer on their HTTP and gRPC ports."""
-    states = [node_problem(topology, seen, node.host) for node in topology.nodes]
+    states = [node_problem(topology, seen, node.host) for node in topology.nodes if node.host != without]
     return [problem for problem in states if problem]
 
 
@@ -106,7 +121,7 @@ def node_problem(topology: Topology, seen: Observation, host: str) -> Optional[P
     return None
 
 
-def cluster_problems(topology: Topology, seen: Observation) -> List[Problem]:
+def cluster_problems(topology: Topology, seen: Observation, without: Optional[str] = None) -> List[Problem]:
     """The cluster exists as asked for, and each of its shards is served where HoraeMeta says, and nowhere else."""
     cluster = seen.cluster
     if cluster is None:
@@ -122,11 +137,7 @@ def cluster_problems(topology: Topology, seen: Observation) -> List[Problem]:
         counts = (topology.cluster, entry.shard_total, topology.shard_total)
         found.append(Problem(CLUSTER, "cluster %s was created with %d shards, the inventory asks for %d" % counts))
     if cluster.view is not None:
-        found += _shard_problems(topology, seen, cluster, cluster.view, entry.shard_total)
-    if cluster.unregistered:
-        found.append(Problem(SHARD, "%s unregistered by HoraeMeta's diagnosis" % _are(cluster.unregistered)))
-    for shard, status in sorted((cluster.unready or {}).items()):
-        found.append(Problem(SHARD, "shard %d is %s by HoraeMeta's diagnosis" % (shard, status)))
+        found += _Shards(topology, seen, cluster, entry, cluster.view, without).problems()
     return found
 
 
@@ -137,20 +148,26 @@ def expected_problems(topology: Topology, seen: Observation, host: str, shards: 
         return [Problem(NODE, "host %s has no data node, but shards are expected on it" % host)]
     wanted = set(shards)
     own = state.shards or {}
-    ready = {shard for shard, status in own.items() if status == READY}
-    mapped = set(shards_by_host(topology, seen).get(host, ()))
     found: List[Problem] = []
-    if wanted - ready:
-        missing = _are(wanted - ready)
-        found.append(Problem(SHARD, "%s not Ready on data node %s (%s)" % (missing, node_label(node), _statuses(own, wanted - ready))))
+    missing = sorted(shard for shard in wanted if own.get(shard) != READY)
+    if missing:
+        statuses = ", ".join("%d: %s" % (shard, own.get(shard, "absent")) for shard in missing)
+        found.append(Problem(SHARD, "%s not Ready on data node %s (%s)" % (_are(missing), node_label(node), statuses)))
     if set(own) - wanted:
         found.append(Problem(SHARD, "%s on data node %s and expected elsewhere" % (_are(set(own) - wanted), node_label(node))))
+    mapped = set(shards_by_host(topology, seen).get(host, ()))
     if seen.cluster is None or seen.cluster.view is None:
         found.append(Problem(CLUSTER, "HoraeMeta's view can't be read, so it isn't known which shards data node %s has" % node_label(node)))
     elif mapped != wanted:
-        lists = (node_label(node), _list(mapped), _list(wanted))
+        lists = (node_label(node), _listed(mapped), _listed(wanted))
         found.append(Problem(SHARD, "HoraeMeta maps to data node %s shards %s instead of %s" % lists))
     return found
+
+
+def disagreement(seen: Observation) -> str:
+    """Says whom each member takes for the leader."""
+    says = ["%s names %s, its etcd %s" % (m.host, m.leader or "none", m.etcd_leader or "none") for m in seen.members if m.reachable]
+    return "the members don't agree on a leader: %s" % ("; ".join(says) or "none of them answers")
 
 
 def member_label(member: Member) -> str:
@@ -161,104 +178,108 @@ def node_label(node: Node) -> str:
     return "%s (%s)" % (node.host, node.name)
 
 
-def _shard_problems(
-    topology: Topology, seen: Observation, cluster: ClusterSeen, view: Mapping[int, Tuple[str, ...]], total: int
-) -> List[Problem]:
-    # Shards in the same trouble share one sentence: an empty view is one problem, not hundreds.
-    troubles: Dict[Tuple[str, str], List[int]] = {}
-    for shard in sorted(set(range(total)) | set(view)):
-        for trouble in _troubles(topology, seen, cluster, view, total, shard):
-            troubles.setdefault(trouble, []).append(shard)
-    return [Problem(kind, "%s %s" % (_are(shards), text)) for (kind, text), shards in troubles.items()]
-
-
-def _troubles(
-    topology: Topology, seen: Observation, cluster: ClusterSeen, view: Mapping[int, Tuple[str, ...]], total: int, shard: int
-) -> Iterator[Tuple[str, str]]:
-    """What is wrong with one shard, as (kind, predicate of a sentence)."""
-    names = view.get(shard, ())
-    recorded = cluster.record.shards.get(shard) if cluster.record else None
-    holders = [node for node in topology.nodes if shard in (_shards(seen, node) or {})]
-    if shard >= total:
-        yield SHARD, "mapped, but the cluster has only %d shards" % total
-        return
-    if not names:
-        yield _unmapped(topology, cluster, view, holders, recorded)
-        return
-    if len(names) > 1:
-        yield SHARD, "mapped %d times: to %s" % (len(names), ", ".join(node_named(topology, name) for name in names))
-        return
-    name = names[0]
-    for holder in holders:
-        if holder.name != name:
-            yield SHARD, "mapped to data node %s, but also held by %s" % (node_named(topology, name), node_label(holder))
-    if topology.static and recorded is not None and recorded != name:
-        places = (node_named(topology, name), node_named(topology, recorded), assignment.key(topology.cluster))
-        yield (
-            FORGOTTEN,
-            "mapped to data node %s, but by the record the data is on %s; repair the cluster, or if the move "
-            "was meant, delete the key %s in etcd" % places,
-        )
-    yield from _serving_troubles(topology, seen, name, shard)
-
-
-def _serving_troubles(topology: Topology, seen: Observation, name: str, shard: int) -> Iterator[Tuple[str, str]]:
-    node = topology.node_named(name)
-    if node is None:
-        yield SHARD, "mapped to %s" % node_named(topology, name)
-        return
-    state = seen.node(node.host)
-    if state is None or not state.reachable:
-        yield SILENT, "mapped to data node %s, which doesn't answer" % node_label(node)
-    elif state.shards is None:
-        yield SHARD, "mapped to data node %s, which doesn't tell its shards" % node_label(node)
-    elif shard not in state.shards:
-        yield SHARD, "mapped to data node %s, which doesn't have it" % node_label(node)
-    elif state.shards[shard] != READY:
-        yield SHARD, "%s on data node %s, not Ready" % (state.shards[shard], node_label(node))
-
-
-def _unmapped(
-    topology: Topology, cluster: ClusterSeen, view: Mapping[int, Tuple[str, ...]], holders: List[Node], recorded: Optional[str]
-) -> Tuple[str, str]:
-    serving = ", although data node %s has it" % ", ".join(node_label(node) for node in holders) if holders else ""
-    if topology.static and recorded is not None:
-        where = node_named(topology, recorded)
-        return FORGOTTEN, (
-            "forgotten: mapped to no data node%s, by the record the data is on %s; waiting doesn't bring it back, repair the cluster" % (serving, where)
-        )
-    if holders and not topology.static:
-        serving += "; if that stays, a leadership move (module meta_leader with state=moved) brings the mapping back"
-    elif not view and not holders and cluster.entry:
-        serving = "; HoraeMeta assigns the first shards once %d data nodes have registered" % cluster.entry.min_node_count
-    return SHARD, "mapped to no data node" + serving
-
-
 def node_named(topology: Topology, name: str) -> str:
     """Inventory host and node name, for people."""
     node = topology.node_named(name)
     return node_label(node) if node else "%s, which is no data node of the inventory" % name
 
 
-def _shards(seen: Observation, node: Node) -> Optional[Mapping[int, str]]:
-    state: Optional[NodeSeen] = seen.node(node.host)
-    return state.shards if state else None
+@dataclass(frozen=True)
+class _Shards:
+    """Judges every shard: by the view, the record, the diagnosis, and what the data nodes say of themselves."""
 
+    topology: Topology
+    seen: Observation
+    cluster: ClusterSeen
+    entry: ClusterEntry
+    view: View
+    without: Optional[str]
 
-def _opinions(seen: Observation) -> Iterator[str]:
-    for member in seen.members:
-        if member.reachable or member.etcd_healthy:
-            says = (member.host, member.leader or "none", member.etcd_leader or "none")
-            yield "%s names %s, its etcd %s" % says
+    def problems(self) -> List[Problem]:
+        # Shards in the same trouble share one sentence: an empty view is one problem, not hundreds.
+        shards: Dict[Tuple[str, str], List[int]] = {}
+        known = {*range(self.entry.shard_total), *self.view, *(self.cluster.unregistered or ()), *(self.cluster.unready or {})}
+        for shard in sorted(known):
+            for trouble in self._troubles(shard):
+                shards.setdefault(trouble, []).append(shard)
+        return [Problem(kind, "%s %s" % (_are(ids), text)) for (kind, text), ids in shards.items()]
+
+    def _troubles(self, shard: int) -> Iterator[Tuple[str, str]]:
+        """(kind, predicate of a sentence) for each thing that is wrong with one shard."""
+        names = self.view.get(shard, ())
+        if shard >= self.entry.shard_total:
+            yield SHARD, "known to HoraeMeta, but the cluster has only %d shards" % self.entry.shard_total
+        elif not names:
+            yield self._unmapped(shard)
+        elif len(names) > 1:
+            yield SHARD, "mapped %d times: to %s" % (len(names), ", ".join(self._named(name) for name in names))
+        else:
+            yield from self._misplaced(shard, names[0])
+            node = self.topology.node_named(names[0])
+            if node is None:
+                yield SHARD, "mapped to %s" % self._named(names[0])
+            elif node.host != self.without:
+                yield from self._unserved(shard, node)
+                yield from self._diagnosed(shard)
+
+    def _unmapped(self, shard: int) -> Tuple[str, str]:
+        holders = self._holders(shard)
+        serving = ", although data node %s has it" % ", ".join(node_label(node) for node in holders) if holders else ""
+        recorded = self.cluster.record.shards.get(shard) if self.cluster.record else None
+        if self.topology.static and recorded is not None:
+            return FORGOTTEN, "forgotten: mapped to no data node%s; by the record the data is on %s. %s" % (
+                serving,
+                self._named(recorded),
+                "Waiting doesn't bring it back: repair the cluster",
+            )
+        if holders and not self.topology.static:
+            serving += "; if that stays, a leadership move (module meta_leader with state=moved) brings the mapping back"
+        elif not holders and not self.view:
+            serving = "; HoraeMeta assigns the first shards once %d data nodes have registered" % self.entry.min_node_count
+        return SHARD, "mapped to no data node" + serving
+
+    def _misplaced(self, shard: int, name: str) -> Iterator[Tuple[str, str]]:
+        for holder in self._holders(shard):
+            if holder.name != name:
+                yield SHARD, "mapped to data node %s, but also held by %s" % (self._named(name), node_label(holder))
+        recorded = self.cluster.record.shards.get(shard) if self.cluster.record else None
+        if self.topology.static and recorded not in (None, name):
+            yield (
+                FORGOTTEN,
+                "mapped to data node %s, but by the record the data is on %s. Repair the cluster, or if the move was meant, delete the key %s "
+                "in etcd" % (self._named(name), self._named(str(recorded)), assignment.key(self.topology.cluster)),
+            )
+
+    def _unserved(self, shard: int, node: Node) -> Iterator[Tuple[str, str]]:
+        state = self.seen.node(node.host)
+        if state is None or not state.reachable:
+            yield SILENT, "mapped to data node %s, which doesn't answer" % node_label(node)
+        elif state.shards is None:
+            yield SHARD, "mapped to data node %s, which doesn't tell its shards" % node_label(node)
+        elif shard not in state.shards:
+            yield SHARD, "mapped to data node %s, which doesn't have it" % node_label(node)
+        elif state.shards[shard] != READY:
+            yield SHARD, "%s on data node %s, not Ready" % (state.shards[shard], node_label(node))
+
+    def _diagnosed(self, shard: int) -> Iterator[Tuple[str, str]]:
+        if shard in (self.cluster.unregistered or ()):
+            yield SHARD, "unregistered by HoraeMeta's diagnosis"
+        unready = (self.cluster.unready or {}).get(shard)
+        if unready is not None:
+            yield SHARD, "%s by HoraeMeta's diagnosis" % unready
+
+    def _holders(self, shard: int) -> List[Node]:
+        states = ((node, self.seen.node(node.host)) for node in self.topology.nodes)
+        return [node for node, state in states if state is not None and shard in (state.shards or {})]
+
+    def _named(self, name: str) -> str:
+        return node_named(self.topology, name)
 
 
 def _are(shards: Collection[int]) -> str:
-    return "shard %s is" % _list(shards) if len(shards) == 1 else "shards %s are" % _list(shards)
+    """The beginning of a sentence about shards."""
+    return "shard %s is" % _listed(shards) if len(shards) == 1 else "shards %s are" % _listed(shards)
 
 
-def _list(shards: Collection[int]) -> str:
+def _listed(shards: Collection[int]) -> str:
     return ", ".join(str(shard) for shard in sorted(shards)) or "none"
-
-
-def _statuses(own: Mapping[int, str], shards: Collection[int]) -> str:
-    return ", ".join("%d: %s" % (shard, own.get(shard, "absent")) for shard in sorted(shards))

@@ -23,7 +23,7 @@ OLDEST_SYSTEMD = 247
 _SCRIPT = """
 held() {
   for path in "$@"; do
-    found=$(find "$path" \\( -name cache -o -name sst_cache -o -name tracing \\) -prune -o -type f -size +0 -print 2>/dev/null | head -n 1)
+    found=$(find "$path" -mindepth 1 \\( -name cache -o -name sst_cache -o -name tracing \\) -prune -o -type f -size +0 -print 2>/dev/null | head -n 1)
     [ -n "$found" ] && { echo yes; return; }
   done
   echo no

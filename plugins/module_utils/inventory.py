@@ -15,11 +15,14 @@ import re
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 from urllib.parse import urlsplit
 
-from ansible_collections.horaedb.cluster.plugins.module_utils.findings import Finding
+from ansible_collections.horaedb.cluster.plugins.module_utils.findings import Finding, by_value
 from ansible_collections.horaedb.cluster.plugins.module_utils.settings import LEASE, LOCK_TTL, merge, storage_table
 from ansible_collections.horaedb.cluster.plugins.module_utils.topology import Member, Node, Topology
 
 Vars = Mapping[str, Any]
+
+# What a data node would take over from a member that is missing or unreadable, which is said of the member and not of the node.
+UNKNOWN = "unknown"
 
 # HoraeDB's own variables. The last three only count under HoraeMeta, which is all that this collection deploys.
 NODE_ENVIRONMENT = {
@@ -55,6 +58,14 @@ class _Reader:
             self._wrong(name, value, "a port between 1 and 65535")
         return number
 
+    def texts(self, value: Any, name: str) -> Tuple[str, ...]:
+        """A list, or one text with commas, as environment variables have it."""
+        items = value.split(",") if isinstance(value, str) else value
+        if isinstance(items, (list, tuple)):
+            return tuple(self.text(item, name) for item in items)
+        self._wrong(name, value, "a list")
+        return ()
+
     def table(self, value: Any, name: str) -> Dict[str, Any]:
         if value is None:
             return {}
@@ -82,10 +93,11 @@ class _Winner:
             return self._environment[environment], "%s_environment['%s']" % (self._role, environment)
         tree: Any = self._settings
         for step in path.split("."):
-            tree = tree.get(step) if isinstance(tree, Mapping) else None
-        if tree is not None:
-            return tree, "%s_settings.%s" % (self._role, path)
-        return derived, variable
+            if isinstance(tree, Mapping) and step not in tree:
+                return derived, variable
+            # null takes a key out, and all that is below it: the daemon would fall back to a default nobody judged.
+            tree = tree[step] if isinstance(tree, Mapping) else None
+        return tree, "%s_settings.%s" % (self._role, path)
 
 
 def address_of(host: str, values: Vars, variable: str) -> str:
@@ -99,6 +111,10 @@ def address_of(host: str, values: Vars, variable: str) -> str:
 def environment_key(key: str) -> str:
     """HoraeMeta's environment name of a TOML key."""
     return key.upper().replace("-", "_")
+
+
+def url_of(address: str, port: int) -> str:
+    return "http://%s:%d" % ("[%s]" % address if ":" in address else address, port)
 
 
 def port_of(url: str) -> Optional[int]:
@@ -115,7 +131,7 @@ def meta_address(endpoint: str, proxy_port: int, members: Sequence[Member]) -> s
         return endpoint
     if endpoint == "proxy" and len(members) > 1:
         return "http://127.0.0.1:%d" % proxy_port
-    return members[0].client_url if members else "none"
+    return members[0].client_url if members else UNKNOWN
 
 
 def _or(value: Any, derived: Any) -> Any:
@@ -137,9 +153,9 @@ def _member(host: str, values: Vars, node_count: int, findings: List[Finding]) -
 
     client, peer = (read.port(values.get(v), v) for v in ("horaemeta_client_port", "horaemeta_peer_port"))
     client_url = read.text(
-        *winner("advertise-client-urls", "ADVERTISE_CLIENT_URLS", "http://%s:%d" % (address, client), "horaemeta_address")
+        *winner("advertise-client-urls", "ADVERTISE_CLIENT_URLS", url_of(address, client), "horaemeta_address")
     )
-    peer_url = read.text(*winner("advertise-peer-urls", "ADVERTISE_PEER_URLS", "http://%s:%d" % (address, peer), "horaemeta_address"))
+    peer_url = read.text(*winner("advertise-peer-urls", "ADVERTISE_PEER_URLS", url_of(address, peer), "horaemeta_address"))
     return Member(
         host=host,
         name=read.text(*wins("node-name", "horaemeta_node_name", host)),
@@ -158,32 +174,28 @@ def _member(host: str, values: Vars, node_count: int, findings: List[Finding]) -
     )
 
 
-def _node(host: str, values: Vars, members: Tuple[Member, ...], proxy_port: int, findings: List[Finding]) -> Node:
+def _node(host: str, values: Vars, members: Tuple[Member, ...], meta_addr: str, findings: List[Finding]) -> Node:
     read = _Reader(host, findings)
     settings = read.table(values.get("horaedb_settings"), "horaedb_settings")
     winner = _Winner("horaedb", settings, read.table(values.get("horaedb_environment"), "horaedb_environment"))
     address = address_of(host, values, "horaedb_address")
     data_dir = read.text(values.get("horaedb_data_dir"), "horaedb_data_dir")
-    first = members[0] if members else None
+    cluster_name, root_path = (members[0].cluster_name, members[0].root_path) if members else ("", "")
 
     def wins(path: str, variable: str, derived: Any = None) -> Tuple[Any, str]:
         return winner(path, NODE_ENVIRONMENT.get(path), _or(values.get(variable), derived), variable)
 
     def storage(path: str, variable: str) -> Tuple[str, str]:
         """Kind and local directory ("" when remote) of the object store or the WAL."""
-        over: Any = settings
-        for step in path.split("."):
-            over = over.get(step) if isinstance(over, Mapping) else None
-        table = merge(
-            storage_table(read.table(values.get(variable), variable), data_dir, "Local"), read.table(over, "horaedb_settings." + path)
-        )
-        kind = read.text(table.get("type"), variable + ".type")
-        return kind, read.text(table.get("data_dir"), variable + ".data_dir") if kind in ("Local", "RocksDB") else ""
+        base = storage_table(read.table(values.get(variable), variable), data_dir, "Local")
+        over, name = winner(path, None, {}, variable)
+        table = merge(base, read.table(over, name)) if over is not None else {}
+        kind = read.text(table.get("type"), name + ".type")
+        return kind, read.text(table.get("data_dir"), name + ".data_dir") if kind in ("Local", "RocksDB") else ""
 
     store, store_dir = storage("analytic.storage.object_store", "horaedb_object_store")
     wal, wal_dir = storage("analytic.wal", "horaedb_wal")
-    endpoint = str(values.get("horaedb_meta_endpoint"))
-    etcd = wins("cluster_deployment.etcd_client.server_addrs", "", ["%s:%d" % (m.address, m.client_port) for m in members])[0]
+    etcd = ["%s:%d" % (m.address, m.client_port) for m in members]
     return Node(
         host=host,
         address=address,
@@ -194,10 +206,10 @@ def _node(host: str, values: Vars, members: Tuple[Member, ...], proxy_port: int,
         mysql_port=read.port(*wins("server.mysql_port", "horaedb_mysql_port")),
         postgresql_port=read.port(*wins("server.postgresql_port", "horaedb_postgresql_port")),
         data_dir=data_dir,
-        cluster_name=read.text(*wins("cluster_deployment.meta_client.cluster_name", "horaedb_cluster_name", first and first.cluster_name)),
-        root_path=read.text(*wins("cluster_deployment.etcd_client.root_path", "horaedb_etcd_root_path", first and first.root_path)),
-        meta_addr=read.text(*wins("cluster_deployment.meta_client.meta_addr", "", meta_address(endpoint, proxy_port, members))),
-        etcd_addrs=tuple(a.strip() for a in etcd.split(",")) if isinstance(etcd, str) else tuple(str(a) for a in etcd),
+        cluster_name=read.text(*wins("cluster_deployment.meta_client.cluster_name", "horaedb_cluster_name", cluster_name or UNKNOWN)),
+        root_path=read.text(*wins("cluster_deployment.etcd_client.root_path", "horaedb_etcd_root_path", root_path or UNKNOWN)),
+        meta_addr=read.text(*wins("cluster_deployment.meta_client.meta_addr", "", meta_addr)),
+        etcd_addrs=read.texts(*wins("cluster_deployment.etcd_client.server_addrs", "", etcd)),
         store=store,
         store_dir=store_dir,
         wal=wal,
@@ -207,6 +219,21 @@ def _node(host: str, values: Vars, members: Tuple[Member, ...], proxy_port: int,
     )
 
 
+def _of_all(variable: str, nodes: Mapping[str, Vars], findings: List[Finding]) -> Any:
+    """The value of a variable of which the model has only one. Nodes that differ are a finding."""
+    pairs = [(host, values.get(variable)) for host, values in nodes.items()]
+    if len({str(value) for _host, value in pairs}) > 1:
+        findings.append(
+            Finding(
+                "nodes.disagree",
+                tuple(nodes),
+                "%s differs between the data nodes (%s), and the cluster has one." % (variable, by_value(pairs)),
+                "Give %s one value for all data nodes." % variable,
+            )
+        )
+    return pairs[0][1]
+
+
 def build(members: Mapping[str, Vars], nodes: Mapping[str, Vars]) -> Tuple[Topology, List[Finding]]:
     """The model and what could not be read.
 
@@ -214,9 +241,13 @@ def build(members: Mapping[str, Vars], nodes: Mapping[str, Vars]) -> Tuple[Topol
     The cluster-wide values are the first member's: whether the others agree is a rule's business.
     """
     findings: List[Finding] = []
-    some = next(iter(nodes.values()), {})
-    proxy_port = _Reader(next(iter(nodes), "the inventory"), findings).port(some.get("meta_proxy_port", 12379), "meta_proxy_port")
+    endpoint, proxy_port = "", 0
+    if nodes:
+        read = _Reader(next(iter(nodes)), findings)
+        endpoint = read.text(_of_all("horaedb_meta_endpoint", nodes, findings), "horaedb_meta_endpoint")
+        proxy_port = read.port(_of_all("meta_proxy_port", nodes, findings), "meta_proxy_port")
     made = tuple(_member(host, values, len(nodes), findings) for host, values in members.items())
+    meta_addr = meta_address(endpoint, proxy_port, made) or UNKNOWN
     first = made[0] if made else None
     topology = Topology(
         cluster=first.cluster_name if first else "",
@@ -224,9 +255,9 @@ def build(members: Mapping[str, Vars], nodes: Mapping[str, Vars]) -> Tuple[Topol
         shard_total=first.shard_total if first else 0,
         node_count=first.node_count if first else 0,
         root_path=first.root_path if first else "",
-        meta_endpoint=str(some.get("horaedb_meta_endpoint", "")),
+        meta_endpoint=endpoint,
         proxy_port=proxy_port,
         members=made,
-        nodes=tuple(_node(host, values, made, proxy_port, findings) for host, values in nodes.items()),
+        nodes=tuple(_node(host, values, made, meta_addr, findings) for host, values in nodes.items()),
     )
     return topology, findings

@@ -41,8 +41,11 @@ def _entry(topology: Topology, seen: Observation, _states: States) -> Found:
     entry = seen.cluster.entry if seen.cluster else None
     if entry is None:
         return
+    # A dynamic cluster grows, and the derived count with it; it mattered only while the cluster was made.
+    grown = entry.topology_type == "dynamic" and topology.node_count == len(topology.nodes)
+    count = entry.min_node_count if grown else topology.node_count
     for rule, asked, real, variable in (
-        ("live.node-count", topology.node_count, entry.min_node_count, "horaemeta_default_cluster_node_count"),
+        ("live.node-count", count, entry.min_node_count, "horaemeta_default_cluster_node_count"),
         ("live.shard-total", topology.shard_total, entry.shard_total, "horaemeta_default_cluster_shard_total"),
         ("live.topology-type", topology.topology_type, entry.topology_type, "horaemeta_topology_type"),
     ):
@@ -142,14 +145,16 @@ def _lost_members(topology: Topology, seen: Observation, states: States) -> Foun
 
 def _whole_play(topology: Topology, seen: Observation, states: States) -> Found:
     """New members wait for each other and then give up, with exit code 0; and no guard can see a host that is left out."""
-    if lives(seen) or any(state.member_holds for state in states.values()):
+    members = [states[member.host] for member in topology.members if member.host in states]
+    # No states: nobody looked at any host. Members that hold data are of a cluster that only has to be started again.
+    if lives(seen) or not states or (members and all(state.member_holds for state in members)):
         return
-    missing = [thing.host for thing in (*topology.members, *topology.nodes) if thing.host not in states]
+    missing = tuple(host for host in topology.hosts if host not in states)
     if missing:
         yield Finding(
             "bootstrap.partial",
-            tuple(dict.fromkeys(missing)),
-            "there is no cluster yet, and this run leaves them out; a new cluster is made on all of its hosts at once.",
+            missing,
+            "no cluster lives, and this run leaves them out; a new cluster is made on all of its hosts at once.",
             "Run again without --limit.",
         )
 

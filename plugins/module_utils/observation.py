@@ -109,11 +109,11 @@ class Observation:
     @property
     def silent(self) -> bool:
         """Nothing at all answers: hosts on which nothing was deployed yet look like this."""
-        return not any(seen.reachable for seen in (*self.members, *self.nodes))
+        return not any(m.reachable for m in self.members) and not any(n.reachable for n in self.nodes)
 
     @property
     def simulator(self) -> bool:
-        return any(seen.simulator for seen in (*self.members, *self.nodes))
+        return any(m.simulator for m in self.members) or any(n.simulator for n in self.nodes)
 
     def to_dict(self) -> Dict[str, Any]:
         """JSON types only; the inverse of from_dict."""

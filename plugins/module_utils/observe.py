@@ -77,21 +77,23 @@ class _Notes:
 def observe(
     topology: Topology,
     timeout: float = REQUEST_TIMEOUT,
+    members: Optional[Sequence[str]] = None,
     nodes: Optional[Sequence[str]] = None,
     cluster: bool = True,
     identify: bool = False,
 ) -> Observation:
     """One look at the cluster, never longer than `timeout` and a moment.
 
-    nodes: look only at the data nodes of these hosts. cluster: read what the leader knows.
+    members, nodes: look only at those of these hosts. cluster: read what the leader knows, too.
     identify: also ask every daemon for its version, which only simulators tell.
     """
     client = Client(timeout)
-    wanted = [node for node in topology.nodes if nodes is None or node.host in nodes]
+    wanted_members = [member for member in topology.members if members is None or member.host in members]
+    wanted_nodes = [node for node in topology.nodes if nodes is None or node.host in nodes]
     jobs: Dict[Union[Member, Node], Callable[[], Union[MemberReading, NodeSeen]]] = {}
-    for member in topology.members:
+    for member in wanted_members:
         jobs[member] = partial(_read_member, topology.cluster, member, client, cluster, identify)
-    for node in wanted:
+    for node in wanted_nodes:
         jobs[node] = partial(_read_node, node, client, identify)
     results = at_once(jobs, timeout)
     readings = {key.host: result for key, result in results.items() if isinstance(result, MemberReading)}
@@ -99,8 +101,8 @@ def observe(
     late = ("no answer within %g s" % timeout,)
     return assemble(
         topology,
-        {m.host: readings.get(m.host, MemberReading(MemberSeen(m.host, errors=late))) for m in topology.members},
-        tuple(seen.get(node.host, NodeSeen(node.host, errors=late)) for node in wanted),
+        {m.host: readings.get(m.host, MemberReading(MemberSeen(m.host, errors=late))) for m in wanted_members},
+        tuple(seen.get(node.host, NodeSeen(node.host, errors=late)) for node in wanted_nodes),
     )
 
 

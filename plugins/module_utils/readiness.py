@@ -4,23 +4,23 @@
 # SPDX-License-Identifier: Apache-2.0 OR GPL-3.0-or-later
 """Probes: when is a daemon ready? Built from plain data, so that a task can say what to wait for.
 
-    {"kind": "http", "url": "http://192.0.2.21:5440/"}
-    {"kind": "tcp", "host": "192.0.2.21", "port": 8831}
-    {"kind": "all", "probes": [...]}
-    {"kind": "member", "topology": {...}, "host": "meta1"}
-    {"kind": "node", "topology": {...}, "host": "db1"}
-    {"kind": "node_shards", "topology": {...}, "host": "db1", "expect": [0, 3], "protect_after": 4}
+{"kind": "http", "url": "http://192.0.2.21:5440/"}
+{"kind": "tcp", "host": "192.0.2.21", "port": 8831}
+{"kind": "all", "probes": [...]}
+{"kind": "member", "topology": {...}, "host": "meta1"}
+{"kind": "node", "topology": {...}, "host": "db1"}
+{"kind": "node_shards", "topology": {...}, "host": "db1", "expect": [0, 3], "protect_after": 4}
 """
 
 from __future__ import annotations
 
-from typing import Any, Mapping, Optional, Protocol
+from typing import Any, Mapping, Optional, Protocol, Sequence
 
 from ansible_collections.horaedb.cluster.plugins.module_utils.client import CallFailed, Client
 
 
 class Probe(Protocol):
-    def poll(self, elapsed: float) -> Optional[str]:
+    def poll(self, elapsed: float, /) -> Optional[str]:
         """None when ready, else one sentence about what is missing.
 
         elapsed: seconds since what is waited for began, e.g. since the stop of a daemon that
@@ -40,8 +40,8 @@ def build(spec: Mapping[str, Any]) -> Probe:
         if kind == "all":
             return AllProbe([build(inner) for inner in fields.pop("probes")], **fields)
         if kind in ("member", "node", "node_shards"):
-            # Reading a cluster takes six more files, which a host has to unpack and compile; most
-            # executions of a module that can wait have nothing to wait for.
+            # Reading a cluster takes many more files, which the host has to unpack and compile, and
+            # most executions of a module that can wait have nothing to wait for.
             from ansible_collections.horaedb.cluster.plugins.module_utils import readiness_cluster
 
             return readiness_cluster.build(kind, **fields)
@@ -56,9 +56,34 @@ class HttpProbe:
     def __init__(self, url: str) -> None:
         self._url = url
 
-    def poll(self, elapsed: float) -> Optional[str]:  # noqa: ARG002
+    def poll(self, _elapsed: float) -> Optional[str]:
         try:
             answer = Client().get(self._url)
         except CallFailed as error:
             return str(error)
         return None if answer.status == 200 else "%s answered HTTP %d" % (self._url, answer.status)
+
+
+class TcpProbe:
+    """Ready when a TCP connection is accepted."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self._host = host
+        self._port = int(port)
+
+    def poll(self, _elapsed: float) -> Optional[str]:
+        try:
+            Client().connect(self._host, self._port)
+        except CallFailed as error:
+            return str(error)
+        return None
+
+
+class AllProbe:
+    """Ready when all of them are; tells of the first that isn't."""
+
+    def __init__(self, probes: Sequence[Probe]) -> None:
+        self._probes = probes
+
+    def poll(self, elapsed: float) -> Optional[str]:
+        return next((missing for missing in (probe.poll(elapsed) for probe in self._probes) if missing is not None), None)

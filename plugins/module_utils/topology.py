@@ -110,6 +110,11 @@ class Topology:
         return next((n for n in self.nodes if n.name == name), None)
 
     @property
+    def hosts(self) -> Tuple[str, ...]:
+        """Every inventory host once, members first."""
+        return tuple(dict.fromkeys([m.host for m in self.members] + [n.host for n in self.nodes]))
+
+    @property
     def quorum(self) -> int:
         """How many members must be healthy for the cluster to decide anything."""
         return len(self.members) // 2 + 1

@@ -6,16 +6,25 @@
 
 Role defaults are seen only inside the role, but the model needs them in any play. They
 are read from the roles' own defaults/main.yml, so that there is one place for each default.
+
+hostvars don't have what a play or a role's `vars:` sets, and that outranks the inventory.
+So every host is asked as if the running task ran there: with Ansible's own precedence, and
+with {{ ansible_host }} meaning that host.
 """
 
 from __future__ import annotations
 
 import functools
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import yaml
+from ansible.errors import AnsibleError
+from ansible.parsing.dataloader import DataLoader
+from ansible.playbook.task import Task
+from ansible.template import Templar
+from ansible_collections.horaedb.cluster.plugins.plugin_utils.plain import plain
 
 ROLES = pathlib.Path(__file__).resolve().parents[2] / "roles"
 MEMBER_ROLE = "horaemeta"
@@ -29,34 +38,51 @@ def defaults(role: str) -> dict[str, Any]:
         return dict(yaml.safe_load(stream))
 
 
-def _of_host(roles: tuple[str, ...], host_vars: Mapping[str, Any], play_vars: Mapping[str, Any]) -> dict[str, Any]:
-    values: dict[str, Any] = {}
-    for role in roles:
-        for name, default in defaults(role).items():
-            values[name] = host_vars[name] if name in host_vars else play_vars.get(name, default)
-    values["ansible_host"] = host_vars.get("ansible_host")
-    return values
+class Variables:
+    """What the running task would see on each host of the inventory. Raises AnsibleError with a sentence."""
 
+    def __init__(self, task: Task, task_vars: Mapping[str, Any], loader: DataLoader) -> None:
+        self._task = task
+        self._task_vars = task_vars
+        self._loader = loader
 
-def hosts_of(task_vars: Mapping[str, Any], members: list[str] | None, nodes: list[str] | None) -> tuple[list[str], list[str]]:
-    """Inventory hosts of both daemons: as given, or the members of the groups that horaemeta_group and horaedb_group name."""
+    def hosts(self, role: str, given: Sequence[str] | None) -> list[str]:
+        """The daemon's inventory hosts: as given, or those of the group that `<role>_group` names."""
+        if given is not None:
+            return list(given)
+        variable = role + "_group"
+        return list(self._task_vars["groups"].get(self.own({variable: defaults(role)[variable]})[variable], []))
 
-    def group(role: str) -> list[str]:
-        name = role + "_group"
-        return list(task_vars["groups"].get(task_vars.get(name, defaults(role)[name]), []))
+    def own(self, wanted: Mapping[str, Any]) -> dict[str, Any]:
+        """Variables of the task's own host; `wanted` is what they are where nobody set them."""
+        return self._read(self._task_vars["inventory_hostname"], self._task_vars, wanted)
 
-    return group("horaemeta") if members is None else members, group("horaedb") if nodes is None else nodes
+    def of_members(self, hosts: Sequence[str]) -> dict[str, dict[str, Any]]:
+        return {host: self._of_host(host, MEMBER_ROLE) for host in hosts}
 
+    def of_nodes(self, hosts: Sequence[str]) -> dict[str, dict[str, Any]]:
+        return {host: self._of_host(host, *NODE_ROLES) for host in hosts}
 
-def collect(task_vars: Mapping[str, Any], members: list[str], nodes: list[str]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Variables by host of the members and of the data nodes.
+    def _of_host(self, host: str, *roles: str) -> dict[str, Any]:
+        if host not in self._task_vars["groups"]["all"]:
+            raise AnsibleError("%s is not in the inventory. Correct the option members or nodes." % host)
+        hostvars = self._task_vars["hostvars"]
+        manager = hostvars._variable_manager
+        there = manager.get_vars(
+            play=self._task._parent._play, host=manager._inventory.get_host(host), task=self._task, include_hostvars=False
+        )
+        there["hostvars"] = hostvars
+        wanted: dict[str, Any] = {"ansible_host": None}
+        for role in roles:
+            wanted.update(defaults(role))
+        return self._read(host, there, wanted)
 
-    What a play or a role's `vars:` sets is not in hostvars; it is seen in the variables of the
-    task that asks, and counts for every host that has no value of its own.
-    """
-    hostvars = task_vars["hostvars"]
-
-    def of(host: str, *roles: str) -> dict[str, Any]:
-        return _of_host(roles, hostvars[host], task_vars)
-
-    return {host: of(host, MEMBER_ROLE) for host in members}, {host: of(host, *NODE_ROLES) for host in nodes}
+    def _read(self, host: str, there: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
+        templar = Templar(loader=self._loader, variables=there)
+        values = {}
+        for name, default in wanted.items():
+            try:
+                values[name] = plain(templar.template(there[name])) if name in there else default
+            except AnsibleError as error:
+                raise AnsibleError("%s of host %s can't be read: %s. Correct it, or set what it uses." % (name, host, error)) from error
+        return values

@@ -46,10 +46,12 @@ class EtcdProcess:
     def _command(self) -> List[str]:
         config = self._config
         data = config["data-dir"]
-        # setpriv rather than prctl by ctypes: the child must die even if this process is killed
-        # with SIGKILL, and ctypes needs memory that MemoryDenyWriteExecute forbids.
+        # The child must die even if this process is killed with SIGKILL. A service manager sees to that by the control
+        # group (and its sandbox forbids setpriv); elsewhere setpriv does, because ctypes needs writable executable memory.
+        managed = "INVOCATION_ID" in os.environ
         return [
-            *("setpriv", "--pdeathsig", "KILL", find_etcd()),
+            *(() if managed else ("setpriv", "--pdeathsig", "KILL")),
+            find_etcd(),
             *("--name", config["node-name"]),
             *("--data-dir", os.path.join(data, "etcd"), "--wal-dir", os.path.join(data, "wal")),
             *("--listen-client-urls", self.url, "--advertise-client-urls", config["advertise-client-urls"]),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bisect
 import hashlib
-from typing import Dict, List, Mapping, Sequence, Set, Tuple
+from typing import Dict, List, Mapping, Sequence, Set
 
 VIRTUAL_NODES = 127
 
@@ -13,39 +13,49 @@ def _hash(text: str) -> int:
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")
 
 
+class _Ring:
+    def __init__(self, shard_total: int, nodes: Sequence[str]) -> None:
+        self.shard_total = shard_total
+        self.points = sorted((_hash("%s@$%d" % (node, i)), node) for node in nodes for i in range(VIRTUAL_NODES))
+        self.held: Dict[str, Set[int]] = {node: set() for node in nodes}
+        self.floor, self.ceiling = shard_total // len(nodes), -(-shard_total // len(nodes))
+
+    def walk(self, shard: int) -> List[str]:
+        """Nodes in the order in which they are asked to take the shard."""
+        start = bisect.bisect(self.points, (_hash("shard %d" % shard), ""))
+        return [node for _, node in self.points[start:] + self.points[:start]]
+
+    def distribute(self) -> None:
+        for shard in range(self.shard_total):
+            order = self.walk(shard)
+            chosen = next((n for n in order if len(self.held[n]) < self.floor), None)
+            self.held[chosen or next(n for n in order if len(self.held[n]) < self.ceiling)].add(shard)
+
+    def make_room(self, affinities: Mapping[int, int]) -> None:
+        """A rule for a shard that does not exist takes a node out all the same, as in the real one."""
+        closed: Set[str] = set()
+        for shard in sorted(affinities):
+            owner = next((node for node, shards in self.held.items() if shard in shards), None) or self._emptiest(closed)
+            closed.add(owner)
+            others = sorted(self.held[owner] - {shard})
+            for extra in others[affinities[shard] :]:
+                self._move(extra, owner, [node for node in self.walk(extra) if node not in closed])
+
+    def _emptiest(self, closed: Set[str]) -> str:
+        return min(self.held, key=lambda node: (node in closed, len(self.held[node]), node))
+
+    def _move(self, shard: int, owner: str, targets: List[str]) -> None:
+        for load in range(self.ceiling, self.shard_total):
+            for node in targets:
+                if len(self.held[node]) < load:
+                    self.held[owner].discard(shard)
+                    self.held[node].add(shard)
+                    return
+
+
 def pick(shard_total: int, nodes: Sequence[str], affinities: Mapping[int, int]) -> Dict[int, str]:
     """{shard: node} for every shard. `affinities` is {shard: how many other shards its node may hold}."""
-    ring: List[Tuple[int, str]] = sorted((_hash("%s@$%d" % (node, i)), node) for node in nodes for i in range(VIRTUAL_NODES))
-    held: Dict[str, Set[int]] = {node: set() for node in nodes}
-    floor, ceiling = shard_total // len(nodes), -(-shard_total // len(nodes))
-
-    def walk(shard: int) -> List[str]:
-        start = bisect.bisect(ring, (_hash("shard %d" % shard), ""))
-        return [node for _, node in ring[start:] + ring[:start]]
-
-    for shard in range(shard_total):
-        order = walk(shard)
-        chosen = next((n for n in order if len(held[n]) < floor), None) or next(n for n in order if len(held[n]) < ceiling)
-        held[chosen].add(shard)
-    _make_room(shard_total, held, walk, affinities, ceiling)
-    return {shard: node for node, shards in held.items() for shard in shards}
-
-
-def _make_room(shard_total, held, walk, affinities, ceiling):  # type: ignore[no-untyped-def]
-    """A rule for a shard that does not exist takes a node out all the same, as in the real one."""
-    closed: Set[str] = set()
-    for shard in sorted(affinities):
-        owner = next((node for node, shards in held.items() if shard in shards), None) or walk(shard)[0]
-        closed.add(owner)
-        others = sorted(held[owner] - {shard})
-        for extra in others[affinities[shard] :]:
-            _move(extra, owner, shard_total, held, [n for n in walk(extra) if n not in closed], ceiling)
-
-
-def _move(shard, owner, shard_total, held, targets, ceiling):  # type: ignore[no-untyped-def]
-    for load in range(ceiling, shard_total):
-        for node in targets:
-            if len(held[node]) < load:
-                held[owner].discard(shard)
-                held[node].add(shard)
-                return
+    ring = _Ring(shard_total, nodes)
+    ring.distribute()
+    ring.make_room(affinities)
+    return {shard: node for node, shards in ring.held.items() for shard in shards}

@@ -1,0 +1,91 @@
+"""What `make test` consists of, in the order of what fails soonest and cheapest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from typing import Optional
+
+from lab import artifact, sanity
+from lab.console import LabError
+from lab.context import Context
+from lab.environment import ENGINE, TOOL, VENV
+from lab.model import Lab
+from lab.paths import ROOT
+
+MOLECULE = ROOT / "molecule"
+HOST_TESTS = "tests/hosts"
+MOLECULE_PREFIX = "molecule:"
+PYTEST = ("pytest", "-p", "no:cacheprovider", "--quiet", "--durations=5")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """`deadline` in seconds. `tests`: it has to leave reports of tests that ran. `lab`: what it may leave behind."""
+
+    name: str
+    run: Callable[[Context], None]
+    deadline: int
+    needs: Collection[str] = (VENV,)
+    tests: bool = True
+    binaries: bool = False
+    lab: Optional[Lab] = None
+
+
+def _lint(context: Context) -> None:
+    commands = (
+        ("ruff", "check", "--no-cache", "plugins", "lab", "tests"),
+        ("mypy", "--strict", "plugins/module_utils"),
+        ("mypy", "--strict", "lab"),
+        ("ansible-lint", "--offline", "--strict"),
+    )
+    # All of them, so that one run shows every finding.
+    failed = [command[0] for command in commands if context.exit_code(*command) != 0]
+    if failed:
+        raise LabError(f"findings of {', '.join(failed)}")
+
+
+def _pytest(*folders: str) -> Callable[[Context], None]:
+    def run(context: Context) -> None:
+        context.call(*PYTEST, *folders)
+
+    return run
+
+
+def lab_of_scenario(scenario: str) -> Lab:
+    return Lab(f"molecule-{scenario}")
+
+
+def _molecule(scenario: str) -> Stage:
+    def run(context: Context) -> None:
+        context.call("molecule", "test", "--scenario-name", scenario, extra={"MOLECULE_GLOB": "molecule/*/molecule.yml"})
+
+    return Stage(f"{MOLECULE_PREFIX}{scenario}", run, 1200, (VENV, ENGINE), binaries=True, lab=lab_of_scenario(scenario))
+
+
+def scenarios() -> list[str]:
+    return sorted(path.parent.name for path in MOLECULE.glob("*/molecule.yml"))
+
+
+def every_stage() -> list[Stage]:
+    return [
+        Stage("lint", _lint, 300, tests=False),
+        Stage("unit", _pytest("tests/unit", "tests/simulator"), 420, (VENV, TOOL)),
+        Stage("sanity", sanity.check, 420),
+        Stage("build", artifact.check, 120, tests=False),
+        Stage("contract", _pytest("tests/contract"), 900, (VENV, TOOL), binaries=True),
+        *([Stage("hosts", _pytest(HOST_TESTS), 900, (VENV, ENGINE), binaries=True)] if (ROOT / HOST_TESTS).is_dir() else []),
+        *map(_molecule, scenarios()),
+    ]
+
+
+def select(stages: Sequence[Stage], wanted: Sequence[str]) -> list[Stage]:
+    """All stages, or the named ones in their usual order; `molecule` means all of its scenarios."""
+    if not wanted:
+        return list(stages)
+    chosen = [stage for stage in stages if stage.name in wanted or stage.name.split(":")[0] in wanted]
+    names = {stage.name for stage in chosen} | {stage.name.split(":")[0] for stage in chosen}
+    unknown = [name for name in wanted if name not in names]
+    if unknown:
+        raise LabError(f"no such stage: {', '.join(unknown)}; there are: {', '.join(stage.name for stage in stages)}")
+    return chosen

@@ -1,0 +1,102 @@
+# Copyright (c) 2026, the horaedb.cluster authors
+# Apache License 2.0, or at your choice GNU General Public License v3.0+
+# (see LICENSE, https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: Apache-2.0 OR GPL-3.0-or-later
+"""Finds the binary on the controller, runs the module, and hands over what the host turns out to lack."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+from typing import Any, Dict, Optional
+
+from ansible.errors import AnsibleError
+from ansible.module_utils.urls import open_url
+from ansible.plugins.action import ActionBase
+from ansible_collections.horaedb.cluster.plugins.module_utils.daemon_artifact import Artifact, artifact, cache_dir
+from ansible_collections.horaedb.cluster.plugins.module_utils.daemon_desired import Refused
+
+MODULE = "horaedb.cluster.daemon"
+
+
+class ActionModule(ActionBase):
+    # A temporary folder on the host is made only when there is something to send.
+    TRANSFERS_FILES = False
+
+    def run(self, tmp: Optional[str] = None, task_vars: Optional[Dict[str, Any]] = None) -> Dict[str, Any]:
+        self._supports_check_mode = True
+        self._supports_async = False
+        result: Dict[str, Any] = super().run(tmp, task_vars)
+        try:
+            result.update(self._transaction(dict(self._task.args), task_vars or {}))
+        except Refused as refused:
+            result.update(failed=True, msg=str(refused))
+        # With -vvv Ansible prints every option in there, the contents of configurations included.
+        result.pop("invocation", None)
+        return result
+
+    def _transaction(self, args: Dict[str, Any], task_vars: Dict[str, Any]) -> Dict[str, Any]:
+        source = self._source(args)
+        if source:
+            args["binary"] = dict(args["binary"], checksum="sha256:" + source.sha256(), size=source.size())
+        result = self._module(args, task_vars)
+        needs = result.pop("needs", None)
+        if not needs:
+            return result
+        installed = self._install(result.pop("packages"), task_vars) if "packages" in needs else []
+        if "binary" in needs and source:
+            args["binary"] = self._send(args["binary"], source.local())
+        result = self._module(args, task_vars)
+        if result.pop("needs", None):
+            names = ", ".join("%s (for %s)" % (p["name"], p["provides"]) for p in args.get("packages") or ())
+            raise Refused("packages: what they should provide is still missing after they were installed: %s. Correct provides." % names)
+        if installed:
+            result["changed"] = True
+            result["steps"] = ["install package %s" % name for name in installed] + list(result.get("steps") or ())
+        return result
+
+    def _source(self, args: Dict[str, Any]) -> Optional[Artifact]:
+        """None where no binary is wanted; the module itself tells what is wrong with options of the wrong form."""
+        binary = args.get("binary")
+        if not isinstance(binary, dict) or args.get("state", "started") not in ("started", "restarted"):
+            return None
+        if binary.get("src"):
+            try:
+                binary = dict(binary, src=self._find_needle("files", binary["src"]))
+            except AnsibleError:
+                raise Refused("binary.src: %s isn't on the controller." % binary["src"]) from None
+        return artifact(binary, cache_dir(os.environ), open_url)
+
+    def _send(self, binary: Dict[str, Any], local: pathlib.Path) -> Dict[str, Any]:
+        shell = self._connection._shell
+        folder = shell.tmpdir or self._make_tmp_path()
+        remote = shell.join_path(folder, "binary")
+        self._transfer_file(str(local), remote)
+        self._fixup_perms2((folder, remote))
+        return dict(binary, path=remote, size=local.stat().st_size)
+
+    def _install(self, names: Any, task_vars: Dict[str, Any]) -> Any:
+        """First from the lists the host has; only when that fails, after fetching new ones: an offline mirror may not allow it."""
+        result: Dict[str, Any] = {}
+        for extra in ({}, {"update_cache": True}):
+            task = self._task.copy()
+            task.args = dict({"name": list(names), "state": "present"}, **extra)
+            action = self._shared_loader_obj.action_loader.get(
+                "ansible.builtin.package",
+                task=task,
+                connection=self._connection,
+                play_context=self._play_context,
+                loader=self._loader,
+                templar=self._templar,
+                shared_loader_obj=self._shared_loader_obj,
+            )
+            result = action.run(task_vars=task_vars)
+            if not result.get("failed"):
+                return names
+        raise Refused("packages: %s can't be installed: %s" % (", ".join(names), result.get("msg")))
+
+    def _module(self, args: Dict[str, Any], task_vars: Dict[str, Any]) -> Dict[str, Any]:
+        # Keeps Ansible on the host from writing every option, secrets included, to the journal; no_log of AnsibleModule doesn't.
+        quiet = dict(task_vars, ansible_no_target_syslog=True)
+        result: Dict[str, Any] = self._execute_module(module_name=MODULE, module_args=args, task_vars=quiet)
+        return result

@@ -1,0 +1,69 @@
+# Copyright (c) 2026, the horaedb.cluster authors
+# Apache License 2.0, or at your choice GNU General Public License v3.0+
+# (see LICENSE, https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: Apache-2.0 OR GPL-3.0-or-later
+"""Takes a daemon away again, or only stops it. Data and logs are never touched."""
+
+from __future__ import annotations
+
+import posixpath
+from typing import List, Sequence, Tuple
+
+from . import daemon_read
+from .daemon_desired import Layout, Refused, generation_of
+from .daemon_host import Host
+from .daemon_plan import Service, Step
+
+# `systemctl stop` itself waits for TimeoutStopSec= of the unit, 90 s where that says nothing.
+_STOP_LIMIT = 300.0
+
+
+def stop_plan(layout: Layout, service: Service) -> Tuple[Step, ...]:
+    dead = service.active in ("inactive", "failed") and not service.up
+    return () if dead else (Step("stop", "stop %s" % layout.service),)
+
+
+def absent_plan(host: Host, layout: Layout, service: Service, paths: Sequence[str]) -> Tuple[Step, ...]:
+    """`paths`: files and links outside of the root that the caller knows of, besides the recorded ones."""
+    record = daemon_read.recorded(host, layout)
+    steps = list(stop_plan(layout, service))
+    unit = host.read(layout.unit)
+    if unit is not None:
+        ours = generation_of(unit.decode(errors="replace")) is not None or host.target(layout.link("current")) is not None
+        if not ours or host.target(layout.unit) is not None:
+            raise Refused("%s doesn't come from this collection: it is left alone, and so is the rest. Remove it by hand." % layout.unit)
+        steps += [Step("disable", "disable %s" % layout.service), Step("remove", "remove %s" % layout.unit, layout.unit)]
+        steps.append(Step("reload", "make systemd forget it"))
+    outside = sorted(set(record["files"]) | set(record["links"]) | set(paths))
+    steps += [Step("remove", "remove %s" % path, path) for path in outside if host.stat(path)]
+    steps += [Step("rmdir", "remove %s if it is empty" % path, path) for path in record["made"] if host.stat(path)]
+    # The record goes after what it lists, the lock last of all: whoever waits for it notices that its file is another one.
+    own = [layout.generations, layout.link("staged"), layout.link("current"), layout.link("previous"), layout.distrusted, layout.record]
+    steps += [Step("remove", "remove %s" % path, path) for path in own + [layout.lock] if host.stat(path)]
+    if host.stat(layout.root) and all(posixpath.join(layout.root, name) in own + [layout.lock] for name in host.names(layout.root)):
+        steps.append(Step("rmdir", "remove %s" % layout.root, layout.root))
+    return tuple(steps)
+
+
+def carry_out(host: Host, layout: Layout, steps: Sequence[Step]) -> List[str]:
+    for step in steps:
+        if step.do == "stop":
+            _systemctl(host, "stop", layout.service)
+        elif step.do == "disable":
+            _systemctl(host, "disable", "--quiet", layout.service)
+        elif step.do == "reload":
+            _systemctl(host, "daemon-reload")
+        elif step.do == "remove" or not host.names(step.arg):
+            host.remove(step.arg)
+    return [step.words for step in steps]
+
+
+def outside_paths(host: Host, paths: Sequence[str], links: Sequence[str]) -> List[str]:
+    """Of the links the caller names only those that are links: a file that somebody put in their place is theirs."""
+    return list(paths) + [link for link in links if host.target(link) is not None]
+
+
+def _systemctl(host: Host, *argv: str) -> None:
+    ran = host.run(["systemctl", *argv], limit=_STOP_LIMIT)
+    if ran.rc != 0:
+        raise Refused("`systemctl %s` failed with exit status %d: %s" % (" ".join(argv), ran.rc, ran.said))

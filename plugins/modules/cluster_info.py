@@ -1,0 +1,143 @@
+#!/usr/bin/python
+# Copyright (c) 2026, the horaedb.cluster authors
+# Apache License 2.0, or at your choice GNU General Public License v3.0+
+# (see LICENSE, https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: Apache-2.0 OR GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: cluster_info
+short_description: Reads a living HoraeDB cluster
+version_added: 0.1.0
+description:
+  - Asks every HoraeMeta member and every data node what it knows, all at once, and changes nothing.
+  - It never fails because something is down or answers nonsense. Fresh hosts, on which nothing runs yet, are as good as any others.
+author:
+  - the horaedb.cluster authors (@horaedb)
+extends_documentation_fragment:
+  - horaedb.cluster.cluster
+attributes:
+  check_mode:
+    description: Does in check mode what it always does.
+    support: full
+  diff_mode:
+    description: There is never a difference.
+    support: none
+"""
+
+EXAMPLES = r"""
+- name: Judge the topology
+  horaedb.cluster.topology_check:
+  register: checked
+  run_once: true
+
+- name: Read the cluster
+  horaedb.cluster.cluster_info:
+    topology: "{{ checked.topology }}"
+  register: cluster
+  run_once: true
+
+- name: Show it
+  ansible.builtin.debug:
+    msg: "{{ cluster.lines }}"
+  run_once: true
+"""
+
+RETURN = r"""
+observation:
+  description: Everything that was read, unjudged. What couldn't be read is V(null), and a sentence in the C(errors) beside it says why.
+  returned: always
+  type: dict
+  contains:
+    leader:
+      description: Inventory host of the leader, if all healthy members agree on one, in HoraeMeta and in etcd.
+      type: str
+    members:
+      description:
+        - The HoraeMeta members, with C(host), C(reachable), C(etcd_healthy), C(learner), C(applied) (index of the last entry of the log that was
+          applied), C(etcd_version), C(version), C(simulator), C(errors).
+        - C(leader) and C(etcd_leader) are the inventory hosts that HoraeMeta and etcd on this member take for the leader.
+      type: list
+      elements: dict
+    nodes:
+      description:
+        - The data nodes, with C(host), C(reachable), C(ok), C(grpc) (its port accepts), C(version), C(simulator), C(errors).
+        - C(shards) is what the node says of itself, shard to status, e.g. V(Ready).
+      type: list
+      elements: dict
+    etcd_members:
+      description: The members by etcd's own list, with C(id), C(name), C(learner), C(peer_urls).
+      type: list
+      elements: dict
+    cluster:
+      description:
+        - What the leader knows, V(null) when there is none.
+        - C(names) are all clusters; C(entry) is this one, with C(name), C(min_node_count), C(shard_total), C(topology_type), C(batch_size).
+        - C(view) is shard to names of the data nodes it is mapped to; C(unregistered) and C(unready) are HoraeMeta's diagnosis.
+        - C(record) is the assignment that was recorded when the cluster was last found whole, with C(shards) and C(nodes), and
+          C(record_revision) etcd's revision of it.
+      type: dict
+summary:
+  description: The same, judged and for people.
+  returned: always
+  type: dict
+  contains:
+    healthy:
+      description: Whether the gate of M(horaedb.cluster.cluster_ready) would let this pass.
+      type: bool
+    problems:
+      description: Why not, one sentence for each problem.
+      type: list
+      elements: str
+    simulator:
+      description: Whether any of the daemons is a simulator.
+      type: bool
+    leader:
+      description: Inventory host of the leader.
+      type: str
+    cluster:
+      description: Name of the cluster.
+      type: str
+    topology_type:
+      description: V(static) or V(dynamic).
+      type: str
+    shard_total:
+      description: How many shards the cluster has.
+      type: int
+    members:
+      description: Inventory host to C(name), C(address), C(healthy), C(leads), C(version), C(etcd_version).
+      type: dict
+    nodes:
+      description: Inventory host to C(name), C(address), C(healthy), C(shards), C(version).
+      type: dict
+    endpoint:
+      description: Base URL of a data node that can be queried, V(null) when none can.
+      type: str
+      sample: http://192.0.2.21:5440
+lines:
+  description: The summary as text.
+  returned: always
+  type: list
+  elements: str
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.horaedb.cluster.plugins.module_utils import cluster_options
+from ansible_collections.horaedb.cluster.plugins.module_utils.observe import observe
+from ansible_collections.horaedb.cluster.plugins.module_utils.summary import lines, summary
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=dict(cluster_options.ARGUMENTS), supports_check_mode=True)
+    try:
+        topology = cluster_options.topology_of(module.params)
+    except ValueError as error:
+        module.fail_json(msg=str(error))
+    seen = observe(topology, module.params["request_timeout"], identify=True)
+    told = summary(topology, seen)
+    module.exit_json(changed=False, observation=seen.to_dict(), summary=told, lines=lines(told))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,458 @@
+#!/usr/bin/python
+# Copyright (c) 2026, the horaedb.cluster authors
+# Apache License 2.0, or at your choice GNU General Public License v3.0+
+# (see LICENSE, https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: Apache-2.0 OR GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: daemon
+short_description: One daemon on one host, as one transaction
+version_added: 1.0.0
+description:
+  - Takes the whole desired state of one daemon on one host (binary, configuration, environment, unit, readiness) and makes the host
+    be like that, or leaves it as it was.
+  - Binary, configuration, environment and unit make up a generation, named by a digest over all of them. It is staged beside the one in
+    use, proved on the host (the binary says its version, systemd accepts the unit, the O(checks) succeed), and put to use by renaming one
+    file, the unit. The generation before it is kept.
+  - A process that is running is never restarted by O(state=started). A new generation is only staged under it, and RV(stale) says so;
+    O(state=restarted) applies it, one host at a time if the play has C(serial=1).
+  - When the service doesn't get ready after a switch, the generation before is put back, and the message carries the daemon's last words.
+  - An interrupted run, killed at whatever point, is completed by the next one. Runs exclude each other by a lock on the host.
+author:
+  - the horaedb.cluster authors (@horaedb)
+options:
+  name:
+    description: Name of the unit, without C(.service).
+    type: str
+    required: true
+  root:
+    description: Directory of this daemon's own, for its generations.
+    type: path
+    required: true
+  user:
+    description: User that the unit runs as. The binary is proved as this user where it exists.
+    type: str
+  group:
+    description: Group that may read the configuration and run the binary. Everything belongs to root.
+    type: str
+  binary:
+    description: Executable that is put into the generation. Either this or O(executable) is wanted.
+    type: dict
+    suboptions:
+      name:
+        description: Name of the file in the generation.
+        type: str
+        required: true
+      src:
+        description: Path on the controller, looked up like the C(src) of M(ansible.builtin.copy).
+        type: str
+      url:
+        description: Address (http, https or file). The controller fetches it once, and only when a host lacks the binary.
+        type: str
+      checksum:
+        description: C(sha256:) followed by the digest in hex. Required with O(binary.url), verified whenever given.
+        type: str
+      version_command:
+        description: Arguments that make the binary say its version. It is run on the host before the binary is used; without, it is not proved.
+        type: list
+        elements: str
+        default: []
+      path:
+        description: Where the binary was sent to on the host. Set by the action plugin.
+        type: path
+      size:
+        description: Size of the binary in bytes. Set by the action plugin.
+        type: int
+  executable:
+    description: Executable of a distribution package, run where it is.
+    type: path
+  packages:
+    description: Distribution packages to install when what they provide is missing.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      name:
+        description: Name of the package.
+        type: str
+        required: true
+      provides:
+        description: Path of a file that tells whether the package is there.
+        type: path
+        required: true
+  configs:
+    description: Configuration files of the generation, mode 0640. Their contents are never shown with secrets in them.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      name:
+        description: Plain name of the file.
+        type: str
+        required: true
+      content:
+        description: Content of the file.
+        type: str
+        required: true
+  environment:
+    description:
+      - Environment variables, written to the file C(environment) of the generation.
+      - The unit refers to it with C(EnvironmentFile=@dir@/environment).
+    type: dict
+    default: {}
+  unit:
+    description:
+      - Text of the unit. C(@dir@) stands for the directory of the generation, C(@generation@) for its name.
+      - It has to carry the line C(Environment=HORAE_GENERATION=@generation@).
+    type: str
+  checks:
+    description: Commands, each a list of words, that have to succeed on a new generation before it is used. C(@dir@) stands for its directory.
+    type: list
+    elements: list
+    default: []
+  files:
+    description: Files outside of the generation. A change of one doesn't make the process stale.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      path:
+        description: Absolute path.
+        type: path
+        required: true
+      content:
+        description: Content of the file.
+        type: str
+        required: true
+      mode:
+        description: Mode in octal digits.
+        type: str
+        default: '0644'
+      apply:
+        description: Run systemd-sysusers or systemd-tmpfiles on the file after it has been written.
+        type: str
+        choices: [none, sysusers, tmpfiles]
+        default: none
+  links:
+    description: Symbolic links for humans. C(@current@) in the target stands for the link to the generation in use.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      path:
+        description: Absolute path of the link.
+        type: path
+        required: true
+      target:
+        description: What it points to.
+        type: str
+        required: true
+  state:
+    description:
+      - V(started) installs or stages, and starts the service when it isn't running. It never restarts a running process.
+      - V(restarted) makes the running process be of the desired generation.
+      - V(stopped) stops the service and changes nothing else.
+      - V(absent) stops and disables the service and removes its unit, O(files), O(links) and O(root). Data, logs and the user stay.
+    type: str
+    choices: [started, restarted, stopped, absent]
+    default: started
+  force:
+    description: With O(state=restarted), restart even a process that is of the desired generation.
+    type: bool
+    default: false
+  ready:
+    description:
+      - What has to be true for the service to be ready, as a probe of this collection, for example C({kind. tcp, host. 192.0.2.11, port. 8831}).
+      - Kinds are C(http), C(tcp), C(all), C(member), C(node) and C(node_shards).
+      - Without it a process that stays up for a moment counts as ready.
+    type: dict
+  ready_timeout:
+    description: Seconds the service may take to get ready.
+    type: float
+    default: 60
+  rollback_timeout:
+    description: Seconds the generation before may take to get ready again after a rollback.
+    type: float
+    default: 90
+  crashes:
+    description: Give up early when the process died this often without ever being ready. V(0) waits for O(ready_timeout) in any case.
+    type: int
+    default: 3
+  ports:
+    description: Ports that the daemon is going to listen on. Refused when another process holds one before a start.
+    type: list
+    elements: int
+    default: []
+  bind:
+    description: Address that it listens on.
+    type: str
+    default: 0.0.0.0
+  space:
+    description: Bytes that have to be free on the filesystems of O(root) (besides the size of the binary) and of O(paths).
+    type: int
+    default: 268435456
+  paths:
+    description: Directories for data and logs, whose filesystems are checked for O(space) before a start.
+    type: list
+    elements: path
+    default: []
+  must_hold:
+    description: Files or directories that must exist and not be empty before a start.
+    type: list
+    elements: path
+    default: []
+  must_hold_hint:
+    description: What the operator is told to do when one is missing or empty.
+    type: str
+    default: ''
+  min_age:
+    description: Seconds that the running process must have lived before it is restarted. Waited for.
+    type: float
+    default: 0
+  keep:
+    description: Generations to keep besides those in use, staged, and the one before.
+    type: int
+    default: 3
+  log:
+    description: Log file of the daemon. Its last lines are shown when it doesn't get ready; without, the journal's.
+    type: path
+  lines:
+    description: How many of those lines.
+    type: int
+    default: 20
+  secrets:
+    description: Values that must not be shown anywhere. Values of keys that sound secret (password, token, key_secret and so on) are masked without it.
+    type: list
+    elements: str
+    default: []
+  lock_timeout:
+    description: Seconds to wait for another run that is at work on the same daemon.
+    type: float
+    default: 300
+extends_documentation_fragment:
+  - ansible.builtin.action_common_attributes
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  platform:
+    platforms: linux
+    support: full
+notes:
+  - The host has to run systemd, and the module has to run as root.
+  - At most two executions of the module per host, and exactly one when there is nothing to do.
+"""
+
+EXAMPLES = r"""
+- name: HoraeMeta is installed and running
+  horaedb.cluster.daemon:
+    name: horaemeta
+    root: /opt/horaemeta
+    user: horaemeta
+    group: horaemeta
+    binary:
+      name: horaemeta-server
+      src: horaemeta-server
+      version_command: [--version]
+    configs:
+      - name: horaemeta.toml
+        content: "{{ horaemeta_toml }}"
+    environment:
+      DEFAULT_CLUSTER_NODE_COUNT: "3"
+    unit: |
+      [Unit]
+      Description=HoraeMeta
+      [Service]
+      User=horaemeta
+      Environment=HORAE_GENERATION=@generation@
+      EnvironmentFile=@dir@/environment
+      ExecStart=@dir@/horaemeta-server --config @dir@/horaemeta.toml
+      StandardOutput=append:/var/log/horaemeta/horaemeta.log
+      Restart=always
+      [Install]
+      WantedBy=multi-user.target
+    files:
+      - path: /etc/sysusers.d/horaemeta.conf
+        content: "u horaemeta - \"HoraeMeta\" /var/lib/horaemeta\n"
+        apply: sysusers
+    links:
+      - path: /etc/horaemeta/horaemeta.toml
+        target: "@current@/horaemeta.toml"
+    ports: [8080, 2379, 2380]
+    ready:
+      kind: http
+      url: http://192.0.2.11:2379/health
+    log: /var/log/horaemeta/horaemeta.log
+
+- name: A staged generation is applied, one host at a time (the play has serial 1)
+  horaedb.cluster.daemon:
+    state: restarted
+    name: haproxy-example
+    root: /opt/haproxy-example
+    user: haproxy
+    group: haproxy
+    executable: /usr/sbin/haproxy
+    packages:
+      - name: haproxy
+        provides: /usr/sbin/haproxy
+    configs:
+      - name: haproxy.cfg
+        content: "{{ lookup('ansible.builtin.template', 'haproxy.cfg.j2') }}"
+    checks:
+      - [/usr/sbin/haproxy, -c, -f, "@dir@/haproxy.cfg"]
+    unit: "{{ lookup('ansible.builtin.template', 'haproxy.service.j2') }}"
+
+- name: HoraeMeta is gone; its data stays
+  horaedb.cluster.daemon:
+    state: absent
+    name: horaemeta
+    root: /opt/horaemeta
+"""
+
+RETURN = r"""
+generation:
+  description: Name of the desired generation, a digest. V(null) for O(state=stopped) and O(state=absent).
+  type: str
+  returned: always
+  sample: 4f1c09a2be77
+running:
+  description:
+    - Generation that the running process was started from, V(null) when there is no process.
+    - V(unknown) for a process that was started by a unit of somebody else's.
+  type: str
+  returned: always
+current:
+  description: Generation that was last seen ready.
+  type: str
+  returned: always
+previous:
+  description: The one before RV(current).
+  type: str
+  returned: always
+staged:
+  description: Generation that waits for a restart.
+  type: str
+  returned: always
+stale:
+  description: The running process has to be restarted to be what is desired.
+  type: bool
+  returned: always
+started:
+  description: The service was started by this run.
+  type: bool
+  returned: always
+restarted:
+  description: The running process was restarted by this run.
+  type: bool
+  returned: always
+rolled_back:
+  description: After a failure, whether the generation before is in place and ready again. V(null) when there was nothing to roll back.
+  type: bool
+  returned: always
+version:
+  description: What the binary says of itself.
+  type: str
+  returned: always
+  sample: HoraeDB Server Version 2.1.0
+steps:
+  description: What was done, or in check mode would be done, in words.
+  type: list
+  elements: str
+  returned: always
+  sample: [stage generation 4f1c09a2be77, start horaemeta.service]
+"""
+
+import os  # noqa: E402
+
+from ansible.module_utils.basic import AnsibleModule  # noqa: E402
+from ansible_collections.horaedb.cluster.plugins.module_utils import daemon_desired, daemon_lock, daemon_run  # noqa: E402
+from ansible_collections.horaedb.cluster.plugins.module_utils.daemon_host import TargetHost  # noqa: E402
+
+
+def argument_spec() -> dict:
+    def several(**options: dict) -> dict:
+        return {"type": "list", "elements": "dict", "default": [], "options": options}
+
+    return {
+        "name": {"type": "str", "required": True},
+        "root": {"type": "path", "required": True},
+        "user": {"type": "str"},
+        "group": {"type": "str"},
+        "binary": {
+            "type": "dict",
+            "options": {
+                "name": {"type": "str", "required": True},
+                "src": {"type": "str"},
+                "url": {"type": "str"},
+                "checksum": {"type": "str"},
+                "version_command": {"type": "list", "elements": "str", "default": []},
+                "path": {"type": "path"},
+                "size": {"type": "int"},
+            },
+        },
+        "executable": {"type": "path"},
+        "packages": several(name={"type": "str", "required": True}, provides={"type": "path", "required": True}),
+        "configs": several(name={"type": "str", "required": True}, content={"type": "str", "required": True}),
+        "environment": {"type": "dict", "default": {}},
+        "unit": {"type": "str"},
+        "checks": {"type": "list", "elements": "list", "default": []},
+        "files": several(
+            path={"type": "path", "required": True},
+            content={"type": "str", "required": True},
+            mode={"type": "str", "default": "0644"},
+            apply={"type": "str", "choices": ["none", "sysusers", "tmpfiles"], "default": "none"},
+        ),
+        "links": several(path={"type": "path", "required": True}, target={"type": "str", "required": True}),
+        "state": {"type": "str", "choices": ["started", "restarted", "stopped", "absent"], "default": "started"},
+        "force": {"type": "bool", "default": False},
+        "ready": {"type": "dict"},
+        "ready_timeout": {"type": "float", "default": 60},
+        "rollback_timeout": {"type": "float", "default": 90},
+        "crashes": {"type": "int", "default": 3},
+        "ports": {"type": "list", "elements": "int", "default": []},
+        "bind": {"type": "str", "default": "0.0.0.0"},
+        "space": {"type": "int", "default": 268435456},
+        "paths": {"type": "list", "elements": "path", "default": []},
+        "must_hold": {"type": "list", "elements": "path", "default": []},
+        "must_hold_hint": {"type": "str", "default": ""},
+        "min_age": {"type": "float", "default": 0},
+        "keep": {"type": "int", "default": 3},
+        "log": {"type": "path"},
+        "lines": {"type": "int", "default": 20},
+        "secrets": {"type": "list", "elements": "str", "default": [], "no_log": True},
+        "lock_timeout": {"type": "float", "default": 300},
+    }
+
+
+def main() -> None:
+    required = ("user", "group", "unit")
+    module = AnsibleModule(
+        argument_spec=argument_spec(),
+        supports_check_mode=True,
+        required_if=[("state", "started", required), ("state", "restarted", required)],
+        mutually_exclusive=[("binary", "executable")],
+    )
+    # Ansible's own answer carries every option back, contents of configurations included.
+    hidden = {"invocation": {}}
+    if os.geteuid() != 0:
+        module.fail_json(msg="the daemon can only be managed by root: set become to true for this host.", **hidden)
+    try:
+        layout = daemon_desired.Layout(module.params["name"], daemon_desired.root_of(module.params))
+        create = not module.check_mode and module.params["state"] not in ("stopped", "absent")
+        with daemon_lock.locked(layout.lock, module.params["lock_timeout"], create=create, trace=not module.check_mode):
+            result = daemon_run.run(TargetHost(module), module.params, module.check_mode, module._diff)
+    except daemon_desired.Refused as refused:
+        module.fail_json(msg=str(refused), **hidden)
+    except OSError as error:
+        where = error.filename or "the host"
+        module.fail_json(msg="%s: %s. What was in use before is still in place; run it again." % (where, error.strerror), **hidden)
+    if result.get("failed"):
+        module.fail_json(**dict(result, **hidden))
+    module.exit_json(**dict(result, **hidden))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""What tests on real hosts share: running playbooks, counting what they cost, traffic, fingerprints."""

@@ -1,0 +1,113 @@
+"""Traffic against a cluster while something is done to it: who could read what, when."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+class Refused(Exception):
+    """The node answered with an error, or didn't answer."""
+
+
+def sql(node: str, statement: str, timeout: float = 3.0) -> dict[str, object]:
+    """Asks the data node at `node` (host:port of its HTTP port)."""
+    request = urllib.request.Request(
+        "http://%s/sql" % node, json.dumps({"query": statement}).encode(), {"content-type": "application/json"}, method="POST"
+    )
+    try:
+        with _OPENER.open(request, timeout=timeout) as answer:
+            return dict(json.load(answer))
+    except urllib.error.HTTPError as error:
+        raise Refused("%s: %d %s" % (node, error.code, error.read().decode(errors="replace"))) from error
+    except (OSError, ValueError) as error:
+        raise Refused("%s: %s" % (node, error)) from error
+
+
+def get(url: str, timeout: float = 3.0) -> object:
+    """The JSON at `url`."""
+    try:
+        with _OPENER.open(url, timeout=timeout) as answer:
+            return json.load(answer)
+    except (OSError, ValueError) as error:
+        raise Refused("%s: %s" % (url, error)) from error
+
+
+def post(url: str, body: object, timeout: float = 3.0) -> object:
+    request = urllib.request.Request(url, json.dumps(body).encode(), {"content-type": "application/json"}, method="POST")
+    try:
+        with _OPENER.open(request, timeout=timeout) as answer:
+            return json.load(answer)
+    except (OSError, ValueError) as error:
+        raise Refused("%s: %s" % (url, error)) from error
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One read: `at` seconds of the monotonic clock, `error` None when it was answered."""
+
+    at: float
+    what: str
+    error: str | None
+
+
+class Reader:
+    """Reads each of its targets at a rate of its own, in threads, until it is left. Targets: name -> a call that raises Refused."""
+
+    def __init__(self, targets: dict[str, Callable[[], object]], per_second: float = 5.0) -> None:
+        self._period = 1.0 / per_second
+        self._stop = threading.Event()
+        self._lock = threading.Lock()
+        self.attempts: list[Attempt] = []
+        self._threads = [threading.Thread(target=self._loop, args=item, daemon=True) for item in targets.items()]
+
+    def __enter__(self) -> Reader:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join(10)
+
+    def _loop(self, name: str, call: Callable[[], object]) -> None:
+        due = time.monotonic()
+        while not self._stop.wait(max(0.0, due - time.monotonic())):
+            due = max(due + self._period, time.monotonic())
+            started = time.monotonic()
+            try:
+                call()
+                error = None
+            except Refused as refused:
+                error = str(refused)
+            with self._lock:
+                self.attempts.append(Attempt(started, name, error))
+
+    def outages(self, name: str) -> list[float]:
+        """Seconds from the first failed read to the next answered one, for each outage of this target."""
+        return outages([attempt for attempt in self.attempts if attempt.what == name])
+
+    def failures(self) -> list[Attempt]:
+        return [attempt for attempt in self.attempts if attempt.error]
+
+
+def outages(attempts: Sequence[Attempt]) -> list[float]:
+    found: list[float] = []
+    began: float | None = None
+    last = 0.0
+    for attempt in sorted(attempts, key=lambda one: one.at):
+        last = attempt.at
+        if attempt.error and began is None:
+            began = attempt.at
+        elif not attempt.error and began is not None:
+            found.append(attempt.at - began)
+            began = None
+    return found if began is None else [*found, last - began]
