@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -60,7 +61,15 @@ def _image(options: argparse.Namespace) -> None:
 
 
 def _setup(options: argparse.Namespace) -> None:
-    say(f"ready; tools are in {environment.ensure(options.purpose)}")
+    say(f"ready; the tools are in {environment.ensure(options.purpose)}")
+
+
+def _tool(options: argparse.Namespace) -> None:
+    bin_folder = environment.ensure("test", (environment.VENV, environment.TOOL))
+    variables = environment.variables(bin_folder)
+    if shutil.which(options.tool, path=variables["PATH"]) is None:
+        raise LabError(f"no {options.tool} in {bin_folder} or on PATH")
+    os.execvpe(options.tool, [options.tool, *options.arguments], dict(variables))
 
 
 def _demo(_options: argparse.Namespace) -> None:
@@ -81,11 +90,16 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="action", required=True, metavar="COMMAND")
 
     def distro(command: argparse.ArgumentParser) -> None:
-        command.add_argument("--distro", choices=recipe.DISTROS, default=recipe.DEFAULT_DISTRO)
+        command.add_argument("--distro", choices=recipe.DISTROS, default=recipe.default_distro())
 
     command = commands.add_parser("setup", help="make sure of everything that a demo or a test needs")
     command.add_argument("--for", dest="purpose", choices=sorted(environment.REQUIREMENTS), default="demo")
     command.set_defaults(run=_setup)
+
+    command = commands.add_parser("tool", help="run molecule, pytest, ansible-playbook... as the tests do")
+    command.add_argument("tool")
+    command.add_argument("arguments", nargs=argparse.REMAINDER)
+    command.set_defaults(run=_tool)
 
     commands.add_parser("demo", help="six hosts with a whole cluster on them, and a query to paste").set_defaults(run=_demo)
 
@@ -134,8 +148,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Optional[Sequence[str]] = None) -> int:
-    options = _parser().parse_args(arguments)
     try:
+        options = _parser().parse_args(arguments)
         return options.run(options) or 0
     except LabError as error:
         complain(f"lab: {error}")

@@ -69,7 +69,7 @@ def run() -> None:
     started = time.monotonic()
     bin_folder = environment.ensure("demo", (environment.VENV, environment.ENGINE))
     chosen = binaries.ensure(str(bin_folder / "python"))
-    hosts.up(LAB, [*MEMBERS, *NODES], recipe.DEFAULT_DISTRO, INVENTORY)
+    hosts.up(LAB, [*MEMBERS, *NODES], recipe.default_distro(), INVENTORY)
     variables = {**environment.variables(bin_folder), **chosen}
     _play(ROOT / "site.yml", bin_folder, variables)
     _play(ROOT / "playbooks" / "status.yml", bin_folder, variables)

@@ -92,8 +92,9 @@ def _missing_packages(purpose: str, parts: Collection[str], distro: str) -> dict
     return missing
 
 
-def ensure(purpose: str, parts: Collection[str] = EVERYTHING, distro: str = recipe.DEFAULT_DISTRO) -> Path:
+def ensure(purpose: str, parts: Collection[str] = EVERYTHING) -> Path:
     """Make what is missing of `parts`, each announced before it is done; returns the environment's bin folder."""
+    distro = recipe.default_distro()
     CACHE.mkdir(parents=True, exist_ok=True)
     if ENGINE in parts:
         dockerd.ensure()
@@ -115,4 +116,11 @@ def ensure(purpose: str, parts: Collection[str] = EVERYTHING, distro: str = reci
 def variables(bin_folder: Path) -> Mapping[str, str]:
     """The process environment in which the tools of a venv find each other, the collection and etcd."""
     path = os.pathsep.join((str(bin_folder), os.environ.get("PATH", os.defpath), str(TOOLS_BIN)))
-    return {**os.environ, "PATH": path, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "VIRTUAL_ENV": str(bin_folder.parent)}
+    return {
+        **os.environ,
+        "PATH": path,
+        "VIRTUAL_ENV": str(bin_folder.parent),
+        "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+        "MOLECULE_GLOB": "molecule/*/molecule.yml",
+        "MOLECULE_COMMAND_BORDERS": "false",
+    }

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import os
 
+from lab.console import LabError
+
+REPOSITORY = "horaedb-cluster-lab"
 DISTROS = ("bookworm", "bullseye", "trixie")
-DEFAULT_DISTRO = "bookworm"
+# One variable turns the demo and every Molecule scenario to another release of Debian.
+DISTRO_VARIABLE = "LAB_DISTRO"
 
 PACKAGES = (
     *("systemd", "systemd-sysv", "kmod", "openssh-server", "sudo", "python3", "ca-certificates"),
@@ -61,7 +66,14 @@ rm -f "$root/var/lib/dbus/machine-id" "$root/etc/hostname"
 """
 
 
+def default_distro() -> str:
+    distro = os.environ.get(DISTRO_VARIABLE) or DISTROS[0]
+    if distro not in DISTROS:
+        raise LabError(f"{DISTRO_VARIABLE} is {distro!r}; there are: {', '.join(DISTROS)}")
+    return distro
+
+
 def tag(distro: str) -> str:
     """The image's name carries a digest over all that goes in: a changed recipe is another image."""
     digest = hashlib.sha256("\0".join((distro, *PACKAGES, CUSTOMIZE)).encode()).hexdigest()[:10]
-    return f"horaedb-cluster-lab:{distro}-{digest}"
+    return f"{REPOSITORY}:{distro}-{digest}"

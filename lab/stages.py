@@ -58,7 +58,7 @@ def lab_of_scenario(scenario: str) -> Lab:
 
 def _molecule(scenario: str) -> Stage:
     def run(context: Context) -> None:
-        context.call("molecule", "test", "--scenario-name", scenario, extra={"MOLECULE_GLOB": "molecule/*/molecule.yml"})
+        context.call("molecule", "test", "--scenario-name", scenario)
 
     return Stage(f"{MOLECULE_PREFIX}{scenario}", run, 1200, (VENV, ENGINE), binaries=True, lab=lab_of_scenario(scenario))
 

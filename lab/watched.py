@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -60,10 +61,8 @@ def _signal(family: Mapping[int, str], number: signal.Signals) -> None:
 def end(process: subprocess.Popen[bytes]) -> None:
     family = descendants(process.pid, _processes())
     _signal(family, signal.SIGTERM)
-    try:
+    with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(TERM_GRACE)
-    except subprocess.TimeoutExpired:
-        pass
     _signal(family, signal.SIGKILL)
     process.wait()
 

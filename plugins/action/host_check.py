@@ -34,7 +34,7 @@ class ActionModule(ActionBase):
         try:
             members = [name for name in read.hosts("horaemeta", args["members"]) if name == host]
             nodes = [name for name in read.hosts("horaedb", args["nodes"]) if name == host]
-            topology, _unreadable = build(read.of_members(members), read.of_nodes(nodes))
+            topology = build(read.of_members(members), read.of_nodes(nodes)).topology
             python = str(read.own({"ansible_python_interpreter": None})["ansible_python_interpreter"] or "python3")
         except AnsibleError as error:
             return dict(result, failed=True, msg=str(error))

@@ -13,9 +13,8 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.horaedb.cluster.plugins.module_utils import live_rules, rules
 from ansible_collections.horaedb.cluster.plugins.module_utils.findings import Finding, errors, report, warnings
 from ansible_collections.horaedb.cluster.plugins.module_utils.hoststate import by_host
-from ansible_collections.horaedb.cluster.plugins.module_utils.inventory import build
+from ansible_collections.horaedb.cluster.plugins.module_utils.inventory import Built, build
 from ansible_collections.horaedb.cluster.plugins.module_utils.observation import Observation
-from ansible_collections.horaedb.cluster.plugins.module_utils.topology import Topology
 from ansible_collections.horaedb.cluster.plugins.plugin_utils.variables import Variables
 
 
@@ -38,26 +37,27 @@ class ActionModule(ActionBase):
         read = Variables(self._task, variables, self._loader)
         try:
             members, nodes = read.hosts("horaemeta", args["members"]), read.hosts("horaedb", args["nodes"])
-            topology, findings = build(read.of_members(members), read.of_nodes(nodes))
+            built = build(read.of_members(members), read.of_nodes(nodes))
         except AnsibleError as error:
             return dict(result, failed=True, msg=str(error))
         # A value that could not even be read makes every other rule guess, so it is said first and alone.
-        findings = findings or rules.problems(topology)
+        findings = built.unreadable or rules.problems(built.topology)
         if errors(findings) or not args["live"]:
-            return self._answer(result, topology, findings, None)
+            return self._answer(result, built, findings, None)
         answer = self._execute_module(
-            module_name="horaedb.cluster.cluster_info", module_args={"topology": topology.to_dict()}, task_vars=variables
+            module_name="horaedb.cluster.cluster_info", module_args={"topology": built.topology.to_dict()}, task_vars=variables
         )
         if answer.get("failed") or answer.get("unreachable"):
             return dict(result, **answer)
         seen = Observation.from_dict(answer["observation"])
-        findings += live_rules.problems(topology, seen, by_host(args["states"]))
-        return self._answer(result, topology, findings, seen)
+        findings = findings + live_rules.problems(built.topology, seen, by_host(args["states"]))
+        return self._answer(result, built, findings, seen)
 
-    def _answer(self, result: dict[str, Any], topology: Topology, findings: list[Finding], seen: Observation | None) -> dict[str, Any]:
+    def _answer(self, result: dict[str, Any], built: Built, findings: list[Finding], seen: Observation | None) -> dict[str, Any]:
+        findings = built.explained(findings)
         result.update(
             changed=False,
-            topology=topology.to_dict(),
+            topology=built.topology.to_dict(),
             findings=[finding.to_dict() for finding in findings],
             lives=seen is not None and live_rules.lives(seen),
             leader=seen.leader if seen else None,

@@ -56,8 +56,9 @@ def found(host: Host, desired: Desired) -> Found:
     """Everything the plan needs to know."""
     layout = desired.layout
     gid = host.gid(desired.group)
-    names = host.names(layout.generations)
-    generations = sorted((n for n in names if not n.startswith(".")), key=lambda n: _changed(host, layout.generation(n)))
+    generations = sorted(
+        (n for n in host.names(layout.generations) if not n.startswith(".")), key=lambda n: _changed(host, layout.generation(n))
+    )
     present = desired.generation in generations
     damage = _damage(host, desired, gid) if present else ()
     lacks_binary = desired.binary is not None and (not present or any(d.name == desired.binary.name for d in damage))
@@ -73,7 +74,7 @@ def found(host: Host, desired: Desired) -> Found:
         staged=_link(host, layout, "staged"),
         root_ok=all(_has(host.stat(d), DIRECTORY_MODE, gid) for d in directories),
         generations=tuple(generations),
-        leftovers=tuple(posixpath.join(layout.generations, n) for n in names if n.startswith(".")),
+        leftovers=_hidden(host, layout.generations) + _hidden(host, desired.directory),
         damage=damage,
         outside=tuple(_outside(host, desired)),
         links=tuple(path for path, target in desired.links if not _linked(host, path, desired.fill(target))),
@@ -118,6 +119,11 @@ def _generation_of_process(host: Host, pid: int) -> Optional[str]:
         return None
     values = dict(pair.split("=", 1) for pair in environ.decode(errors="replace").split("\0") if "=" in pair)
     return values.get(MARK, FOREIGN)
+
+
+def _hidden(host: Host, directory: str) -> Tuple[str, ...]:
+    """What an interrupted run left: nothing else here has a name that begins with a dot."""
+    return tuple(posixpath.join(directory, name) for name in host.names(directory) if name.startswith("."))
 
 
 def _changed(host: Host, path: str) -> int:

@@ -79,20 +79,32 @@ def ports(host: Host, wanted: Sequence[int], bind: str) -> None:
     taken = [one for table in tables for one in listeners(table) if one.port in wanted and overlap(bind, one.address)]
     if taken:
         holders = _holders(host, {one.inode for one in taken})
-        lines = sorted({"port %d is held by %s" % (one.port, holders.get(one.inode, "a process of another container")) for one in taken})
+        lines = sorted(
+            {"port %d is held by %s" % (one.port, holders.get(one.inode, "a process that can't be seen from here")) for one in taken}
+        )
         raise Refused("%s: stop that process, or give the daemon another port." % "; ".join(lines))
 
 
 def _holders(host: Host, inodes: Set[str]) -> Dict[str, str]:
-    holders = {}
+    holders: Dict[str, str] = {}
     for pid in host.names("/proc"):
         if pid.isdigit():
-            for descriptor in host.names("/proc/%s/fd" % pid):
-                found = _SOCKET.match(host.target("/proc/%s/fd/%s" % (pid, descriptor)) or "")
-                if found and found.group(1) in inodes:
-                    name = (host.read("/proc/%s/comm" % pid) or b"?").decode(errors="replace").strip()
-                    holders[found.group(1)] = "pid %s (%s)" % (pid, name)
+            try:
+                holders.update(_sockets(host, pid, inodes))
+            except OSError:
+                # It ended while it was looked at, or a container's root may not look into it: then it stays without a name.
+                continue
     return holders
+
+
+def _sockets(host: Host, pid: str, inodes: Set[str]) -> Dict[str, str]:
+    folder = "/proc/%s/fd" % pid
+    links = [_SOCKET.match(host.target("%s/%s" % (folder, descriptor)) or "") for descriptor in host.names(folder)]
+    held_here = {link.group(1) for link in links if link} & inodes
+    if not held_here:
+        return {}
+    name = (host.read("/proc/%s/comm" % pid) or b"?").decode(errors="replace").strip()
+    return dict.fromkeys(held_here, "pid %s (%s)" % (pid, name))
 
 
 def _address(text: str) -> str:

@@ -161,10 +161,10 @@ class Transaction:
             self.host.own(posixpath.join(self.desired.directory, name), mode, self.desired.group)
         elif is_binary:
             self._place_binary(self.desired.directory)
-        elif name in self.desired.texts:
-            self._write_text(self.desired.directory, name)
-        if is_binary or name == MANIFEST:
+        elif name == MANIFEST:
             self._write_manifest(self.desired.directory)
+        else:
+            self._write_text(self.desired.directory, name)
 
     def _distrust(self, _arg: str) -> None:
         self.host.write(self.desired.layout.distrusted, self.found.service.invocation.encode(), TEXT_MODE, ROOT)

@@ -12,6 +12,7 @@ that is judged is what the process will really use.
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass, replace
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 from urllib.parse import urlsplit
 
@@ -25,9 +26,10 @@ Vars = Mapping[str, Any]
 UNKNOWN = "unknown"
 
 # HoraeDB's own variables. The last three only count under HoraeMeta, which is all that this collection deploys.
+META_ADDR = "cluster_deployment.meta_client.meta_addr"
 NODE_ENVIRONMENT = {
     "node.addr": "HORAEDB_SERVER_ADDR",
-    "cluster_deployment.meta_client.meta_addr": "HORAEMETA_SERVER_ADDR",
+    META_ADDR: "HORAEMETA_SERVER_ADDR",
     "cluster_deployment.etcd_client.server_addrs": "ETCD_ADDRS",
     "cluster_deployment.meta_client.cluster_name": "CLUSTER_NAME",
 }
@@ -83,21 +85,27 @@ class _Reader:
 class _Winner:
     """The value a daemon will use for a key, with the name of the variable that sets it: environment, settings, derived."""
 
-    def __init__(self, role: str, settings: Mapping[str, Any], environment: Mapping[str, Any]) -> None:
+    def __init__(self, role: str, settings: Mapping[str, Any], environment: Mapping[str, Any], overrides: Dict[str, str]) -> None:
         self._role = role
         self._settings = settings
         self._environment = environment
+        self._overrides = overrides
 
     def __call__(self, path: str, environment: Optional[str], derived: Any, variable: str) -> Tuple[Any, str]:
         if environment is not None and environment in self._environment:
-            return self._environment[environment], "%s_environment['%s']" % (self._role, environment)
+            return self._over(variable, self._environment[environment], "%s_environment['%s']" % (self._role, environment))
         tree: Any = self._settings
         for step in path.split("."):
             if isinstance(tree, Mapping) and step not in tree:
                 return derived, variable
             # null takes a key out, and all that is below it: the daemon would fall back to a default nobody judged.
             tree = tree[step] if isinstance(tree, Mapping) else None
-        return tree, "%s_settings.%s" % (self._role, path)
+        return self._over(variable, tree, "%s_settings.%s" % (self._role, path))
+
+    def _over(self, variable: str, value: Any, name: str) -> Tuple[Any, str]:
+        if variable:
+            self._overrides[variable] = name
+        return value, name
 
 
 def address_of(host: str, values: Vars, variable: str) -> str:
@@ -139,12 +147,13 @@ def _or(value: Any, derived: Any) -> Any:
     return derived if value is None else value
 
 
-def _member(host: str, values: Vars, node_count: int, findings: List[Finding]) -> Member:
+def _member(host: str, values: Vars, node_count: int, findings: List[Finding], overrides: Dict[str, str]) -> Member:
     read = _Reader(host, findings)
     winner = _Winner(
         "horaemeta",
         read.table(values.get("horaemeta_settings"), "horaemeta_settings"),
         read.table(values.get("horaemeta_environment"), "horaemeta_environment"),
+        overrides,
     )
     address = address_of(host, values, "horaemeta_address")
 
@@ -152,9 +161,7 @@ def _member(host: str, values: Vars, node_count: int, findings: List[Finding]) -
         return winner(key, environment_key(key), _or(values.get(variable), derived), variable)
 
     client, peer = (read.port(values.get(v), v) for v in ("horaemeta_client_port", "horaemeta_peer_port"))
-    client_url = read.text(
-        *winner("advertise-client-urls", "ADVERTISE_CLIENT_URLS", url_of(address, client), "horaemeta_address")
-    )
+    client_url = read.text(*winner("advertise-client-urls", "ADVERTISE_CLIENT_URLS", url_of(address, client), "horaemeta_address"))
     peer_url = read.text(*winner("advertise-peer-urls", "ADVERTISE_PEER_URLS", url_of(address, peer), "horaemeta_address"))
     return Member(
         host=host,
@@ -174,10 +181,10 @@ def _member(host: str, values: Vars, node_count: int, findings: List[Finding]) -
     )
 
 
-def _node(host: str, values: Vars, members: Tuple[Member, ...], meta_addr: str, findings: List[Finding]) -> Node:
+def _node(host: str, values: Vars, members: Tuple[Member, ...], meta_addr: str, findings: List[Finding], overrides: Dict[str, str]) -> Node:
     read = _Reader(host, findings)
     settings = read.table(values.get("horaedb_settings"), "horaedb_settings")
-    winner = _Winner("horaedb", settings, read.table(values.get("horaedb_environment"), "horaedb_environment"))
+    winner = _Winner("horaedb", settings, read.table(values.get("horaedb_environment"), "horaedb_environment"), overrides)
     address = address_of(host, values, "horaedb_address")
     data_dir = read.text(values.get("horaedb_data_dir"), "horaedb_data_dir")
     cluster_name, root_path = (members[0].cluster_name, members[0].root_path) if members else ("", "")
@@ -208,7 +215,7 @@ def _node(host: str, values: Vars, members: Tuple[Member, ...], meta_addr: str, 
         data_dir=data_dir,
         cluster_name=read.text(*wins("cluster_deployment.meta_client.cluster_name", "horaedb_cluster_name", cluster_name or UNKNOWN)),
         root_path=read.text(*wins("cluster_deployment.etcd_client.root_path", "horaedb_etcd_root_path", root_path or UNKNOWN)),
-        meta_addr=read.text(*wins("cluster_deployment.meta_client.meta_addr", "", meta_addr)),
+        meta_addr=read.text(*winner(META_ADDR, NODE_ENVIRONMENT[META_ADDR], meta_addr, "horaedb_meta_endpoint")),
         etcd_addrs=read.texts(*wins("cluster_deployment.etcd_client.server_addrs", "", etcd)),
         store=store,
         store_dir=store_dir,
@@ -234,8 +241,30 @@ def _of_all(variable: str, nodes: Mapping[str, Vars], findings: List[Finding]) -
     return pairs[0][1]
 
 
-def build(members: Mapping[str, Vars], nodes: Mapping[str, Vars]) -> Tuple[Topology, List[Finding]]:
-    """The model and what could not be read.
+@dataclass(frozen=True)
+class Built:
+    """The model, and what could not be read. `overrides`: host -> variable -> what wins over it there."""
+
+    topology: Topology
+    unreadable: List[Finding]
+    overrides: Mapping[str, Mapping[str, str]]
+
+    def explained(self, findings: Sequence[Finding]) -> List[Finding]:
+        """The findings; where the variable to change is not the one that counts, the one that counts is named."""
+        return [replace(finding, change=finding.change + self._winners(finding)) for finding in findings]
+
+    def _winners(self, finding: Finding) -> str:
+        pairs = [
+            (host, name)
+            for host, names in self.overrides.items()
+            for variable, name in names.items()
+            if (not finding.hosts or host in finding.hosts) and re.search(r"\b%s\b" % variable, finding.change)
+        ]
+        return " What counts there is %s." % by_value(pairs) if pairs else ""
+
+
+def build(members: Mapping[str, Vars], nodes: Mapping[str, Vars]) -> Built:
+    """The model out of variables.
 
     Both mappings go from inventory host to ALL its variables, the roles' defaults included.
     The cluster-wide values are the first member's: whether the others agree is a rule's business.
@@ -246,7 +275,8 @@ def build(members: Mapping[str, Vars], nodes: Mapping[str, Vars]) -> Tuple[Topol
         read = _Reader(next(iter(nodes)), findings)
         endpoint = read.text(_of_all("horaedb_meta_endpoint", nodes, findings), "horaedb_meta_endpoint")
         proxy_port = read.port(_of_all("meta_proxy_port", nodes, findings), "meta_proxy_port")
-    made = tuple(_member(host, values, len(nodes), findings) for host, values in members.items())
+    overrides: Dict[str, Dict[str, str]] = {host: {} for host in (*members, *nodes)}
+    made = tuple(_member(host, values, len(nodes), findings, overrides[host]) for host, values in members.items())
     meta_addr = meta_address(endpoint, proxy_port, made) or UNKNOWN
     first = made[0] if made else None
     topology = Topology(
@@ -258,6 +288,6 @@ def build(members: Mapping[str, Vars], nodes: Mapping[str, Vars]) -> Tuple[Topol
         meta_endpoint=endpoint,
         proxy_port=proxy_port,
         members=made,
-        nodes=tuple(_node(host, values, made, meta_addr, findings) for host, values in nodes.items()),
+        nodes=tuple(_node(host, values, made, meta_addr, findings, overrides[host]) for host, values in nodes.items()),
     )
-    return topology, findings
+    return Built(topology, findings, overrides)

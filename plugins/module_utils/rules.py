@@ -50,17 +50,16 @@ def _present(topology: Topology) -> Found:
 def _node_count(topology: Topology) -> Found:
     """Too low: the nodes that come last stay empty for ever. Too high: no shard is ever assigned. Both measured."""
     inventory = len(topology.nodes)
-    for member in topology.members:
-        wrong = member.node_count != inventory if topology.static else member.node_count > inventory
+    rule, limit = ("count.static", "must be") if topology.static else ("count.dynamic", "must be at most")
+    for count in sorted({member.node_count for member in topology.members}):
+        wrong = count != inventory if topology.static else count > inventory
         if wrong and inventory:
-            rule, limit = ("count.static", "must be") if topology.static else ("count.dynamic", "must be at most")
             yield Finding(
                 rule,
-                (member.host,),
+                hosts_of([member for member in topology.members if member.node_count == count]),
                 "DEFAULT_CLUSTER_NODE_COUNT is %d, and the inventory has %d data nodes; with %s topology it %s the number of data nodes."
-                % (member.node_count, inventory, topology.topology_type, limit),
-                "Set horaemeta_default_cluster_node_count to %d (and take it out of horaemeta_environment and horaemeta_settings), or correct the "
-                "group horaedb." % inventory,
+                % (count, inventory, topology.topology_type, limit),
+                "Set horaemeta_default_cluster_node_count to %d, or correct the group horaedb." % inventory,
             )
 
 
@@ -155,8 +154,7 @@ def _endpoint(topology: Topology) -> Found:
                 (node.host,),
                 "meta_addr is %s, one of %d members: when it stops for 10 s, HoraeMeta forgets the shards of every node that has it."
                 % (node.meta_addr, len(topology.members)),
-                "Set horaedb_meta_endpoint to proxy, or to the http:// URL of a load balancer in front of all members (and take "
-                "HORAEMETA_SERVER_ADDR out of horaedb_environment).",
+                "Set horaedb_meta_endpoint to proxy, or to the http:// URL of a load balancer in front of all members.",
             )
 
 

@@ -74,7 +74,8 @@ class Passed:
 
 def passed(wish: Gate, timeout: float, stable: int, interval: float) -> Passed:
     """Waits until there is no problem, `stable` times in a row; raises Failed with all that is left at the end."""
-    seen, found = Observation((), ()), []
+    seen = Observation((), ())
+    found: List[Problem] = []
 
     def poll(_elapsed: float) -> Optional[str]:
         nonlocal seen, found

@@ -82,9 +82,7 @@ class Etcd:
         if prefix:
             body["range_end"] = b64(prefix_end(key))
         found = self.post("/v3/kv/range", body).get("kvs", [])
-        return [
-            KeyValue(unb64(kv["key"]), unb64(kv.get("value", "")), int(kv["create_revision"]), int(kv.get("lease", 0))) for kv in found
-        ]
+        return [KeyValue(unb64(kv["key"]), unb64(kv.get("value", "")), int(kv["create_revision"]), int(kv.get("lease", 0))) for kv in found]
 
     def get(self, key: str) -> Optional[KeyValue]:
         found = self.range(key)

@@ -7,12 +7,15 @@ import http.server
 import json
 import socket
 import socketserver
+import sys
 import urllib.parse
 from dataclasses import dataclass, field
 from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
 JSON_TYPE = "application/json"
 TEXT_TYPE = "text/plain; charset=utf-8"
+# A host that does not even refuse must not hold up a caller for the time an answer may take.
+CONNECT_TIMEOUT = 3.0
 
 
 class Unreachable(Exception):
@@ -33,10 +36,14 @@ def call(method: str, url: str, body: Any = None, timeout: float = 5.0, content_
     """One request on a connection of its own. `body` is bytes, or anything that JSON can say."""
     parts = urllib.parse.urlsplit(url)
     payload = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
-    connection = http.client.HTTPConnection(parts.hostname or "", parts.port or 80, timeout=timeout)
     try:
-        target = parts.path + ("?" + parts.query if parts.query else "")
-        connection.request(method, target or "/", payload, {"Content-Type": content_type, "Connection": "close"})
+        connection = http.client.HTTPConnection(parts.hostname or "", parts.port or 80, timeout=min(timeout, CONNECT_TIMEOUT))
+    except ValueError as error:
+        raise Unreachable("%s: %s" % (url, error)) from error
+    try:
+        connection.connect()
+        connection.sock.settimeout(timeout)
+        connection.request(method, parts.path or "/", payload, {"Content-Type": content_type, "Connection": "close"})
         answer = connection.getresponse()
         return Answer(answer.status, answer.getheader("Content-Type") or "", answer.read())
     except (OSError, http.client.HTTPException) as error:
@@ -147,8 +154,6 @@ class Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that hangs up is not worth a traceback; anything else is a bug and is shown."""
-        import sys
-
         if not isinstance(sys.exc_info()[1], (ConnectionError, TimeoutError, socket.timeout)):
             super().handle_error(request, client_address)
 

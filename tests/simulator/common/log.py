@@ -5,6 +5,9 @@ from __future__ import annotations
 import datetime
 import sys
 import threading
+import traceback
+from types import TracebackType
+from typing import Optional, Type
 
 _LOCK = threading.Lock()
 
@@ -26,3 +29,8 @@ def warn(text: str) -> None:
 
 def error(text: str) -> None:
     _write("ERRO", text)
+
+
+def failure_text(kind: Type[BaseException], value: Optional[BaseException], trace: Optional[TracebackType]) -> str:
+    """A bug of the simulator, as the panic that ends the process: a daemon with a dead thread would only look alive."""
+    return "".join(traceback.format_exception(kind, value, trace))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import signal
 import socket
 import sys
@@ -12,6 +13,8 @@ from typing import Any, List, Optional, Tuple
 from common import flavour, log
 from common.etcd import Etcd
 from common.http import Handle, listen
+from common.log import failure_text
+
 from horaedb.config import Config, ConfigError, load, seconds
 from horaedb.engine import Blocked, Engine
 from horaedb.http_api import HttpApi
@@ -19,8 +22,9 @@ from horaedb.locks import ShardLocks
 from horaedb.meta import MetaClient, MetaError
 from horaedb.peer import Peer
 from horaedb.process import panic, stop
-from horaedb.shards import ShardSet
+from horaedb.shards import ShardError, ShardSet
 from horaedb.store import FIRST_CONTACT, BucketStore, Store, StoreError, open_store
+from horaedb.table import table_name
 from horaedb.wal import LocalWal, SharedWal, Wal
 
 USAGE = "Usage: horaedb-server [OPTIONS]\n\nOptions:\n  -c, --config <config>  Set configuration file\n  -V, --version  Print version\n  -h, --help  Print help"
@@ -60,6 +64,7 @@ def main() -> None:
         sys.exit(CONFIG_FAILURE)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT):
         signal.signal(number, lambda *_: stop())
+    threading.excepthook = lambda failure: panic(failure_text(failure.exc_type, failure.exc_value, failure.exc_traceback))
     log.info("%s starts; this is a simulator, not the real HoraeDB" % flavour.announce("horaedb-server"))
     # Both copies, secrets included, are what the real one prints.
     print("horaedb-server starts with config:\n%s" % config.dump())
@@ -70,11 +75,12 @@ def main() -> None:
 
 def run(config: Config) -> None:
     meta = join_meta(config) if config.with_meta else None
-    etcd = Etcd(config["cluster_deployment.etcd_client.server_addrs"], seconds(config["cluster_deployment.etcd_client.connect_timeout"])) if meta else None
+    etcd = etcd_client(config) if config.with_meta else None
     try:
-        shards = ShardSet(open_wal(config, etcd), open_object_store(config))
+        wal, store = open_wal(config, etcd), open_object_store(config)
     except OSError as error:
         panic("Failed to setup analytic engine: %s" % error)
+    shards = ShardSet(wal, store)
     engine = Engine(config.node_name, shards, meta, Blocked(config["limiter.write_block_list"], config["limiter.read_block_list"], []))
     peer, http = Peer(shards, engine), HttpApi(config, shards, engine)
     serve(config, "http_port", http.routes)
@@ -84,7 +90,7 @@ def run(config: Config) -> None:
     if meta and etcd:
         join_cluster(config, shards, meta, etcd)
     else:
-        open_alone(shards, config, etcd)
+        open_alone(shards, wal)
     log.info("Server start finished")
     while True:
         signal.pause()
@@ -105,6 +111,11 @@ def join_meta(config: Config) -> MetaClient:
         return client
     except MetaError as error:
         panic("Failed to build meta client or to create the default schema: %s" % error)
+
+
+def etcd_client(config: Config) -> Etcd:
+    settings = config["cluster_deployment.etcd_client"]
+    return Etcd(settings["server_addrs"], seconds(settings["connect_timeout"]))
 
 
 def open_wal(config: Config, etcd: Optional[Etcd]) -> Wal:
@@ -146,6 +157,10 @@ def open_object_store(config: Config) -> Store:
 
 
 def serve(config: Config, port: str, handle: Handle) -> None:
+    try:
+        ipaddress.IPv4Address(config["server.bind_addr"])
+    except ValueError as error:
+        panic("Failed to build server: invalid bind_addr: %s" % error)
     try:
         server = listen(config["server.bind_addr"], config["server." + port], handle)
     except OSError as error:
@@ -201,16 +216,12 @@ def heartbeats(node: str, shards: ShardSet, meta: MetaClient, lease: float) -> N
         time.sleep(pause)
 
 
-def open_alone(shards: ShardSet, config: Config, etcd: Optional[Etcd]) -> None:
+def open_alone(shards: ShardSet, wal: Wal) -> None:
     """NoMeta: one shard with whatever tables the disk has."""
-    wal = open_wal(config, etcd)
-    shards.open(0, 0, [(table, _name(wal, shard, table)) for shard, table in wal.tables() if shard == 0])
-
-
-def _name(wal: Wal, shard: int, table: int) -> str:
-    import json
-
-    return str(json.loads(wal.manifest(shard, table) or "{}").get("name", ""))
+    try:
+        shards.open(0, 0, [(table, table_name(wal, shard, table)) for shard, table in wal.tables() if shard == 0])
+    except ShardError as error:
+        panic("Failed to open the tables: %s" % error)
 
 
 if __name__ == "__main__":

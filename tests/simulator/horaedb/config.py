@@ -8,6 +8,7 @@ import re
 from typing import Any, Dict, List, Mapping, Tuple
 
 from common import toml
+
 from horaedb.defaults import ALL_FIELDS_REQUIRED, CLUSTER_DEPLOYMENT, DEFAULTS, OPTIONAL, STORE_HTTP, STORE_KEYS, WAL_KEYS
 
 DURATION = re.compile(r"(?=.)(\d+d)?(\d+h)?(\d+m(?!s))?(\d+s)?(\d+ms)?")

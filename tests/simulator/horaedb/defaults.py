@@ -150,8 +150,16 @@ NAMESPACES: Dict[str, Any] = {"data_namespace": {}, "meta_namespace": {}}
 WAL_KEYS: Dict[str, Dict[str, Any]] = {
     "Local": {"data_dir": "/tmp/horaedb", "segment_size": "64MiB", "cache_size": 3, "disable_data": False},
     "RocksDB": {"data_dir": "/tmp/horaedb", "disable_data": False},
-    "Kafka": {"kafka": {"client": {"boost_brokers": []}}, "disable_data": False, **NAMESPACES},
-    "Obkv": {"obkv": {"full_user_name": "", "param_url": "", "password": ""}, "disable_data": False, **NAMESPACES},
+    "Kafka": {
+        "kafka": {"client": {"boost_brokers": []}, "topic_management": {}, "consumer": {}},
+        "disable_data": False,
+        **NAMESPACES,
+    },
+    "Obkv": {
+        "obkv": {"full_user_name": "", "param_url": "", "password": "", "client": {}},
+        "disable_data": False,
+        **NAMESPACES,
+    },
 }
 
 # Keys without a default: taken when written, absent otherwise.

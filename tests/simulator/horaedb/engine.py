@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, List, Optional, Union
+from typing import Any, Dict, List, Optional
 
 from common.etcd import EtcdError
 from common.http import Unreachable, call
+
 from horaedb import query, sql
 from horaedb.meta import MetaClient, MetaError
 from horaedb.shards import Recovering, ShardError, ShardSet
-from horaedb.sql import Create, Describe, Drop, Exists, Insert, Select, SqlError, Statement
+from horaedb.sql import Create, Drop, Exists, Insert, Select, SqlError, Statement
 from horaedb.table import Table, TableError
 
 FORWARD_TIMEOUT = 5.0
@@ -22,6 +23,11 @@ NOT_READY = (
     "Caused by: Table is not ready, err:Invalid table status, status:Recovering sql:%s."
 )
 FAILED = "Internal err:Rpc error, code:500, err:Query failed, err:%s sql:%s."
+CREATE_FAILED = "Failed to execute create table. Caused by: failed to create table by meta client, err:%s"
+ALREADY_EXISTS = "Failed to execute create table. Caused by: Table already exists, table:%s"
+DROP_FAILED = "Failed to execute drop table. Caused by: failed to drop table by meta client, err:%s"
+UNREACHABLE = "Internal err:Rpc error, code:500, message:Failed to forward to %s, err:tcp connect error: %s."
+BLOCKED = "Internal err:Rpc error, code:500, err:Query is blocked, err:Table operation is blocked, table:%s."
 INVALID = "Internal err:Internal error, msg:parse table name, err:Invalid sql, sql:%s, err:sql parser error: %s."
 
 Result = Dict[str, Any]
@@ -103,7 +109,7 @@ class Engine:
         try:
             answer = call("POST", "http://%s/simulator/sql" % owner, {"query": text}, FORWARD_TIMEOUT)
         except Unreachable as error:
-            raise QueryError("Internal err:Rpc error, code:500, message:Failed to forward to %s, err:tcp connect error: %s." % (owner, error)) from error
+            raise QueryError(UNREACHABLE % (owner, error)) from error
         body = dict(answer.json())
         if answer.status != 200:
             raise QueryError(str(body["error"]))
@@ -112,7 +118,7 @@ class Engine:
     def _check_blocked(self, statement: Statement) -> None:
         names = self.blocked.write if isinstance(statement, Insert) else self.blocked.read
         if statement.table in names:
-            raise QueryError("Internal err:Rpc error, code:500, err:Query is blocked, err:Table operation is blocked, table:%s." % statement.table)
+            raise QueryError(BLOCKED % statement.table)
 
     def _table(self, name: str, text: str) -> Table:
         try:
@@ -123,10 +129,11 @@ class Engine:
             raise QueryError(NOT_FOUND % name)
         return table
 
-    def _local(self, statement: Union[Insert, Select, Describe, Exists, Any], text: str) -> Result:
+    def _local(self, statement: Statement, text: str) -> Result:
+        name = str(statement.table)
         if isinstance(statement, Exists):
-            return {"rows": [{"result": 1 if self._shards.table(statement.table) else 0}]}
-        table = self._table(statement.table, text)
+            return {"rows": [{"result": 1 if self._shards.table(name) else 0}]}
+        table = self._table(name, text)
         try:
             if isinstance(statement, Insert):
                 return {"affected_rows": table.insert(statement.columns, statement.rows)}
@@ -141,9 +148,9 @@ class Engine:
         try:
             created = self._meta.ask("create_table", body)["created"] if self._meta else self._create_alone(statement)
         except (MetaError, ShardError) as error:
-            raise QueryError(FAILED % ("Failed to execute create table. Caused by: failed to create table by meta client, err:%s" % error, text)) from error
+            raise QueryError(FAILED % (CREATE_FAILED % error, text)) from error
         if not created and not statement.if_not_exists:
-            raise QueryError(FAILED % ("Failed to execute create table. Caused by: Table already exists, table:%s" % statement.table, text))
+            raise QueryError(FAILED % (ALREADY_EXISTS % statement.table, text))
         return {"affected_rows": 0}
 
     def _create_alone(self, statement: Create) -> bool:
@@ -157,9 +164,9 @@ class Engine:
         try:
             dropped = self._meta.ask("drop_table", {"name": statement.table})["dropped"] if self._meta else self._drop_alone(statement)
         except (MetaError, ShardError) as error:
-            raise QueryError(FAILED % ("Failed to execute drop table. Caused by: failed to drop table by meta client, err:%s" % error, text)) from error
+            raise QueryError(FAILED % (DROP_FAILED % error, text)) from error
         if not dropped and not statement.if_exists:
-            raise QueryError(FAILED % ("Failed to execute drop table. Caused by: Table not found, table:%s" % statement.table, text))
+            raise QueryError(FAILED % (DROP_FAILED % "Table not found", text))
         return {"affected_rows": 0}
 
     def _drop_alone(self, statement: Drop) -> bool:
@@ -177,5 +184,3 @@ def _described(column: Any, table: Table) -> Result:
         "is_tag": column.tag,
         "is_dictionary": False,
     }
-
-

@@ -5,12 +5,13 @@ from __future__ import annotations
 import base64
 import json
 import time
-from typing import Any, Callable, Dict, Optional
+from typing import Any, Callable, Dict, Optional, Set
 
 from common import flavour
 from common.buildinfo import VERSION
 from common.etcd import EtcdError
 from common.http import JSON_TYPE, Request, Response, Routes, Unreachable, json_response, text_response
+
 from horaedb import influx
 from horaedb.config import Config
 from horaedb.engine import Engine, QueryError
@@ -45,10 +46,10 @@ class HttpApi:
         self._users = _users(config) if config["server.auth.enable"] else None
         self.routes = Routes(missing)
         for method, pattern, handle in (
-            ("GET", "/", lambda request: json_response({"status": "ok"})),
-            ("GET", "/metrics", lambda request: text_response(exposition(engine.counters))),
-            ("GET", "/debug/config", lambda request: text_response(config.dump())),
-            ("GET", "/debug/wal_stats", lambda request: text_response(WAL_STATS)),
+            ("GET", "/", lambda _: json_response({"status": "ok"})),
+            ("GET", "/metrics", lambda _: text_response(exposition(engine.counters))),
+            ("GET", "/debug/config", lambda _: text_response(config.dump())),
+            ("GET", "/debug/wal_stats", lambda _: text_response(WAL_STATS)),
             ("GET", "/debug/shards", self._list_shards),
             ("GET", "/debug/simulator", self._simulator),
             ("POST", "/debug/flush_memtable", self._flush),
@@ -72,12 +73,12 @@ class HttpApi:
 
         return serve
 
-    def _list_shards(self, request: Request) -> Response:
+    def _list_shards(self, _: Request) -> Response:
         if not self._config.with_meta:
             raise HttpError(400, "Internal err:not in cluster mode")
         return json_response(self._shards.listing())
 
-    def _simulator(self, request: Request) -> Response:
+    def _simulator(self, _: Request) -> Response:
         return json_response({"simulator": True, "daemon": "horaedb", "version": VERSION, "announce": flavour.announce("horaedb")})
 
     def _sql(self, request: Request) -> Response:
@@ -97,7 +98,7 @@ class HttpApi:
         addr, port = owner.rsplit(":", 1)
         return json_response({"routes": [{"table": table, "endpoint": {"addr": addr, "port": int(port)}}]})
 
-    def _flush(self, request: Request) -> Response:
+    def _flush(self, _: Request) -> Response:
         outcome: Dict[str, Any] = {"success": [], "failed": []}
         for table in self._shards.tables():
             try:
@@ -143,7 +144,7 @@ def _guarded(handle: Callable[[Request], Response]) -> Callable[[Request], Respo
     return serve
 
 
-def _users(config: Config) -> Optional["set[str]"]:
+def _users(config: Config) -> Optional[Set[str]]:
     """The Authorization headers that pass. Raises OSError."""
     with open(config["server.auth.source"], encoding="utf-8") as stream:
         pairs = [line.strip().replace(",", ":", 1) for line in stream if "," in line]

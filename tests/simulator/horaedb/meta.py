@@ -32,9 +32,9 @@ class MetaClient:
 
     def ask(self, what: str, body: Dict[str, Any]) -> Dict[str, Any]:
         """Raises MetaError."""
-        address = self._address()
+        url = "http://%s:%d/simulator/%s" % (self._address(), self._port, what)
         try:
-            answer = call("POST", "http://%s:%d/simulator/%s" % (address, self._port, what), dict(body, cluster=self._cluster), self._timeout)
+            answer = call("POST", url, dict(body, cluster=self._cluster), self._timeout)
         except Unreachable as error:
             self._failed()
             raise MetaError("rpc to HoraeMeta failed: %s" % error) from error

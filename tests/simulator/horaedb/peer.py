@@ -6,6 +6,7 @@ from typing import Any, Callable, Dict
 
 from common import log
 from common.http import Request, Response, decode_object, json_response
+
 from horaedb.engine import Engine, QueryError
 from horaedb.shards import ShardError, ShardSet
 

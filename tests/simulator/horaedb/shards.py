@@ -10,6 +10,7 @@ from typing import Any, Dict, List, Optional, Protocol, Tuple
 from common import log
 from common.etcd import EtcdError
 from common.http import Unreachable
+
 from horaedb.locks import LockHeld
 from horaedb.store import Store, StoreError
 from horaedb.table import NotHere, Schema, Table

@@ -8,7 +8,9 @@ from typing import Any, Callable, Dict, List, Optional, Tuple, Union
 
 from horaedb.table import TSID, Column, Schema
 
-TOKEN = re.compile(r"\s*(?:(--[^\n]*)|('(?:[^']|'')*')|(`[^`]+`|\"[^\"]+\")|(\d+\.?\d*(?:[eE][+-]?\d+)?)|([A-Za-z_]\w*)|(<=|>=|!=|<>|[-<>=(),.*;{}:+/%]))")
+TOKEN = re.compile(
+    r"\s*(?:(--[^\n]*)|('(?:[^']|'')*')|(`[^`]+`|\"[^\"]+\")|(\d+\.?\d*(?:[eE][+-]?\d+)?)|([A-Za-z_]\w*)|(<=|>=|!=|<>|[-<>=(),.*;{}:+/%]))"
+)
 OPERATORS = ("=", "!=", "<>", "<", "<=", ">", ">=")
 FUNCTIONS = ("count", "min", "max", "sum", "avg")
 
@@ -113,7 +115,7 @@ class _Parser:
 
     def name(self) -> str:
         token = self.next()
-        if token[0] in "`\"":
+        if token[0] in '`"':
             return token[1:-1]
         if not re.match(r"[A-Za-z_]", token) or token == "EOF":
             raise SqlError("Expected identifier, found: %s" % token)

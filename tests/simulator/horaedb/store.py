@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Dict, Optional, Protocol
+from typing import Any, Dict, Optional, Protocol, Tuple
 
 from common.http import Unreachable, call
+
 from horaedb.wal import sync_write
 
 # NoMeta gives up on an object store that does not answer after about this long.
@@ -57,7 +58,7 @@ class BucketStore:
         self._base = "%s/%s/%s" % (endpoint.rstrip("/"), settings["bucket"], str(settings["prefix"]).strip("/"))
         self._timeout = timeout
 
-    def _ask(self, method: str, key: str, data: Optional[bytes] = None) -> "tuple[int, bytes]":
+    def _ask(self, method: str, key: str, data: Optional[bytes] = None) -> Tuple[int, bytes]:
         if self._secure:
             raise StoreError("error sending request for url (https://%s): no TLS on the other side" % self._base.split("://")[-1])
         try:

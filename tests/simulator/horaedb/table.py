@@ -8,7 +8,7 @@ import threading
 from dataclasses import dataclass
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
-from horaedb.store import Store, StoreError
+from horaedb.store import Store
 from horaedb.wal import Wal
 
 TSID = "tsid"
@@ -142,4 +142,5 @@ class Table:
         self._wal.drop(self.shard, self.number)
 
 
-__all__ = ["Column", "NotHere", "Schema", "StoreError", "Table", "TableError"]
+def table_name(wal: Wal, shard: int, number: int) -> str:
+    return str(json.loads(wal.manifest(shard, number) or "{}").get("name", ""))

@@ -11,6 +11,8 @@ from typing import List, NoReturn, Optional
 from common import flavour, log
 from common.etcd import Etcd
 from common.http import Server, listen
+from common.log import failure_text
+
 from horaemeta.api import TOPOLOGY_TYPES, Api
 from horaemeta.config import Config, ConfigError, host_and_port, load
 from horaemeta.etcd_process import EtcdProcess, StartFailed
@@ -58,6 +60,7 @@ def main() -> None:
     except ConfigError as error:
         log.error("panic: %s" % error)
         sys.exit(2)
+    threading.excepthook = lambda failure: panic(failure_text(failure.exc_type, failure.exc_value, failure.exc_traceback))
     log.info("%s starts; this is a simulator, not the real HoraeMeta" % flavour.announce("horaemeta-server"))
     log.info("server start with config: %s" % config.dump())
     flavour.misbehave_at_start()
@@ -96,9 +99,7 @@ def serve(config: Config, etcd_process: EtcdProcess, stopping: threading.Event) 
     etcd = Etcd([etcd_process.url], config["etcd-call-timeout-ms"] / 1000)
     store = Store(etcd, config["storage-root-path"], config["id-allocator-step"])
     manager = Manager(config, store, panic)
-    leadership = Leadership(
-        etcd, store.root, config["node-name"], config.endpoint, config["lease-sec"], manager.elected, manager.deposed
-    )
+    leadership = Leadership(etcd, store.root, config["node-name"], config.endpoint, config["lease-sec"], manager.elected, manager.deposed)
     limiter = {name: config["flow-limiter." + name] for name in ("enable", "limit", "burst")}
     api = Api(manager, leadership, config["http-port"], limiter)
     MemberApi(etcd).add_to(api)

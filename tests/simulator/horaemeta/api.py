@@ -8,6 +8,7 @@ from typing import Any, Callable, Dict, List, Optional, Tuple
 from common import flavour
 from common.buildinfo import VERSION
 from common.http import Request, Response, Routes, Unreachable, call, json_response, text_response
+
 from horaemeta.cluster import Cluster, ClusterError
 from horaemeta.leadership import Leadership
 from horaemeta.manager import EtcdTrouble, Manager
@@ -68,11 +69,11 @@ class Api:
         self._add_routes()
 
     def _add_routes(self) -> None:
-        self.local("GET", "/api/v1/health", lambda request: success())
+        self.local("GET", "/api/v1/health", lambda _: success())
         self.local("GET", "/debug/leader", self._leader)
         self.local("GET", "/debug/simulator", self._simulator)
         led: List[Tuple[str, str, Callable[[Request], Response]]] = [
-            ("GET", "/api/v1/clusters", lambda request: success([c.model.info.to_json() for c in self._manager.all()])),
+            ("GET", "/api/v1/clusters", lambda _: success([c.model.info.to_json() for c in self._manager.all()])),
             ("POST", "/api/v1/clusters", self._create_cluster),
             ("PUT", "/api/v1/clusters/:name", self._update_cluster),
             ("POST", "/api/v1/getNodeShards", self._node_shards),
@@ -86,7 +87,7 @@ class Api:
             ("GET", "/api/v1/clusters/:name/shardAffinities", self._list_affinities),
             ("POST", "/api/v1/clusters/:name/shardAffinities", self._add_affinities),
             ("DELETE", "/api/v1/clusters/:name/shardAffinities", self._remove_affinities),
-            ("GET", "/api/v1/flowLimiter", lambda request: success({key.title(): value for key, value in self._limiter.items()})),
+            ("GET", "/api/v1/flowLimiter", lambda _: success({key.title(): value for key, value in self._limiter.items()})),
             ("PUT", "/api/v1/flowLimiter", self._put_limiter),
             ("GET", "/debug/diagnose/:name/shards", self._diagnose),
             ("GET", "/debug/clusters/:name/enableSchedule", self._get_schedule),
@@ -115,13 +116,13 @@ class Api:
 
         return serve
 
-    def _leader(self, request: Request) -> Response:
+    def _leader(self, _: Request) -> Response:
         leader = self._leadership.known
         if leader is None:
             raise ApiError(500, "get leader", "no leader found: (#500)get leader, cause:<nil>")
         return success(leader.endpoint)
 
-    def _simulator(self, request: Request) -> Response:
+    def _simulator(self, _: Request) -> Response:
         return json_response({"simulator": True, "daemon": "horaemeta", "version": VERSION, "announce": flavour.announce("horaemeta")})
 
     def _named(self, request: Request) -> Cluster:

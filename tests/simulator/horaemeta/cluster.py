@@ -9,7 +9,8 @@ from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 from common import log
 from common.etcd import EtcdError
 from common.http import Unreachable
-from horaemeta.dispatch import DispatchError, Dispatcher
+
+from horaemeta.dispatch import Dispatcher, DispatchError
 from horaemeta.model import STABLE, ClusterModel, NodeReport, View
 from horaemeta.procedures import Procedures
 from horaemeta.scheduler import TICK, DynamicScheduler, Transfer, UnexpectedCase, reopen, scheduler_for
@@ -23,7 +24,9 @@ class ClusterError(Exception):
 
 
 class Cluster:
-    def __init__(self, loaded: Loaded, store: Store, dispatcher: Dispatcher, clock: Callable[[], float], panic: Callable[[str], None]) -> None:
+    def __init__(
+        self, loaded: Loaded, store: Store, dispatcher: Dispatcher, clock: Callable[[], float], panic: Callable[[str], None]
+    ) -> None:
         self.model = ClusterModel(loaded.info, loaded.view)
         self.tables: Dict[int, Table] = {table.id: table for table in loaded.tables}
         self.shard_versions = loaded.shard_versions

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
-from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Union
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple, Union
 from urllib.parse import urlsplit
 
 from common import toml
@@ -140,6 +140,6 @@ def _from_environment(key: Key, text: str) -> Union[str, int, bool]:
     return text
 
 
-def host_and_port(url: str) -> "tuple[str, int]":
+def host_and_port(url: str) -> Tuple[str, int]:
     parts = urlsplit(url)
     return parts.hostname or "0.0.0.0", parts.port or 80

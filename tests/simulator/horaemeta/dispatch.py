@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import Any, Callable, Dict
+from typing import Any, Callable, Dict, Tuple
 
 from common.http import Unreachable, call
 
@@ -21,7 +21,7 @@ class BackOff:
     whether somebody asks or not: a node dialled while dead stays out of reach for a while after its return."""
 
     def __init__(self) -> None:
-        self._schedule: Dict[str, "tuple[float, float]"] = {}
+        self._schedule: Dict[str, Tuple[float, float]] = {}
 
     def blocked(self, node: str, now: float) -> bool:
         return node in self._schedule and now < self._schedule[node][0]

@@ -13,6 +13,7 @@ from typing import List, Optional
 from common import log
 from common.etcd import Etcd, EtcdError
 from common.http import Unreachable, call
+
 from horaemeta.config import Config
 
 # etcd commits its backend every 100 ms; a copy of the database taken after a stop must have it all.

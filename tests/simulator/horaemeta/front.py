@@ -14,6 +14,7 @@ from common.http import TEXT_TYPE, Handle, Request, Response, Server, Unreachabl
 OWN_PATHS = (b"/simulator/", b"/health", b"/v3/maintenance/alarm")
 CHUNK = 65536
 IDLE = 3600
+LONGEST_HEAD = 4096
 
 
 class Front(Server):
@@ -61,23 +62,22 @@ class _Connection(socketserver.BaseRequestHandler):
     request: socket.socket
 
     def handle(self) -> None:
-        if self._is_own():
+        self.request.settimeout(IDLE)
+        head = self._head()
+        if not head:
+            return
+        words = head.split(b" ")
+        if len(words) > 1 and words[1].startswith(OWN_PATHS):
             self.server.own(self.request, self.client_address, self.server)
         else:
             self._tunnel()
 
-    def _is_own(self) -> bool:
-        self.request.settimeout(IDLE)
-        head = b""
-        while b" HTTP/" not in head and len(head) < 4096:
-            seen = self.request.recv(4096, socket.MSG_PEEK)
-            if len(seen) <= len(head):
-                break
-            head = seen
-            if head.count(b" ") > 1:
-                break
-        words = head.split(b" ")
-        return len(words) > 1 and words[1].startswith(OWN_PATHS)
+    def _head(self) -> bytes:
+        """Enough of the first request to tell its path, left in the socket for whoever serves it."""
+        head = self.request.recv(1, socket.MSG_PEEK)
+        while head and head.count(b" ") < 2 and len(head) < LONGEST_HEAD:
+            head = self.request.recv(len(head) + 1, socket.MSG_PEEK | socket.MSG_WAITALL)
+        return head
 
     def _tunnel(self) -> None:
         try:

@@ -15,6 +15,7 @@ from typing import Callable, Optional
 from common import log
 from common.etcd import Etcd, EtcdError, KeyValue
 from common.http import Unreachable
+
 from horaemeta.store import leader_key
 
 POLL = 0.2

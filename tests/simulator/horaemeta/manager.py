@@ -9,6 +9,7 @@ from typing import Callable, Dict, List, Optional
 from common import log
 from common.etcd import EtcdError
 from common.http import Unreachable
+
 from horaemeta.cluster import Cluster, now_ms
 from horaemeta.config import Config
 from horaemeta.dispatch import Dispatcher
@@ -71,7 +72,7 @@ class Manager:
             self._store.save_info(info)
             self._store.create_shards(info)
             self._store.save_view(number, View())
-            loaded = Loaded(info, View(), [], {shard: 0 for shard in range(shard_total)})
+            loaded = Loaded(info, View(), [], dict.fromkeys(range(shard_total), 0))
             return self._begin(loaded, Dispatcher(self._clock))
 
     def all(self) -> List[Cluster]:

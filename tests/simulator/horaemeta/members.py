@@ -6,6 +6,7 @@ from typing import Any, Dict, List
 
 from common.etcd import Etcd, EtcdError
 from common.http import Request, Response
+
 from horaemeta.api import Api, ApiError, parse, success
 
 URL_SCHEMES = ("http://", "https://", "unix://", "unixs://")
@@ -26,7 +27,7 @@ class MemberApi:
         self._etcd = etcd
 
     def add_to(self, api: Api) -> None:
-        api.local("GET", "/api/v1/etcd/member", lambda request: success(numbers(self._list())))
+        api.local("GET", "/api/v1/etcd/member", lambda _: success(numbers(self._list())))
         api.local("PUT", "/api/v1/etcd/member", self._add)
         api.local("POST", "/api/v1/etcd/member", self._update)
         api.local("DELETE", "/api/v1/etcd/member", self._remove)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Dict, List, Mapping, Optional, Sequence, Set, Tuple
 
 # HoraeMeta's constant: seconds since the last heartbeat after which a node counts as gone.
 NODE_EXPIRY = 10.0
@@ -100,7 +100,7 @@ class ClusterModel:
         expired = {node.name for node in self.nodes.values() if node.expired(now)}
         return self.without({entry for entry in self.view.entries if entry[1] in expired})
 
-    def without(self, gone: "set[Tuple[int, str]]") -> View:
+    def without(self, gone: Set[Tuple[int, str]]) -> View:
         kept = [entry for entry in self.view.entries if entry not in gone]
         return self.view if len(kept) == len(self.view.entries) else self.view.changed(kept)
 

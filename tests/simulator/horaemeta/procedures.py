@@ -9,7 +9,8 @@ from typing import Any, Callable, Dict, List, Sequence, Set
 from common import log
 from common.etcd import EtcdError
 from common.http import Unreachable
-from horaemeta.dispatch import DispatchError, Dispatcher
+
+from horaemeta.dispatch import Dispatcher, DispatchError
 from horaemeta.scheduler import Transfer
 from horaemeta.store import Store
 

@@ -9,6 +9,7 @@ from typing import Any, Callable, Dict
 
 from common.etcd import EtcdError
 from common.http import Request, Response, Unreachable, call, decode_object, json_response
+
 from horaemeta.api import route_entry
 from horaemeta.cluster import Cluster, ClusterError
 from horaemeta.leadership import Leadership

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Dict, List, Optional
 
 from common.etcd import Etcd, EtcdError, b64, drop, put
+
 from horaemeta.model import ClusterInfo, View
 
 

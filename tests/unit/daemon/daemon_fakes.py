@@ -3,6 +3,8 @@
 Only what a kill leaves behind is imitated: once it has struck, nothing that the code under test still does has an effect.
 """
 
+# ruff: noqa: ARG002  (the signatures are those of the real host)
+
 from __future__ import annotations
 
 import errno
@@ -231,7 +233,9 @@ class FakeHost(TargetHost):
             "MainPID": pid,
             "InvocationID": "invocation-%d" % systemd.serial,
             "UnitFileState": "enabled" if systemd.enabled else "disabled",
-            "NeedDaemonReload": "yes" if systemd.loaded is not None and on_disk is not None and systemd.loaded.encode() != on_disk else "no",
+            "NeedDaemonReload": "yes"
+            if systemd.loaded is not None and on_disk is not None and systemd.loaded.encode() != on_disk
+            else "no",
             "ExecMainStartTimestampMonotonic": int(systemd.started * 1e6),
             "NRestarts": systemd.restarts,
             "Result": "exit-code" if systemd.crashing else "success",
@@ -322,5 +326,3 @@ def converge(host: FakeHost, wanted: Dict[str, Any], check_mode: bool = False, w
 
 
 PROGRAMS = ("program 1", "program 2")
-
-

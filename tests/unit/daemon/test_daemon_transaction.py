@@ -20,6 +20,8 @@ UNIT_PATH = "/etc/systemd/system/tiny.service"
 def probes(monkeypatch: pytest.MonkeyPatch) -> Iterator[List[FakeHost]]:
     """The probe asks the host that was made last."""
     hosts: List[FakeHost] = []
+    # Thousands of small files here, and no power cut to fear.
+    monkeypatch.setattr("os.fsync", lambda _descriptor: None)
     monkeypatch.setattr(daemon_run, "_probe", lambda spec: FakeProbe(hosts[-1]) if spec else None)
     yield hosts
 
@@ -165,7 +167,7 @@ def test_a_known_good_generation_that_stops_getting_ready_is_left_trying(host: F
 
 def test_both_generations_failing_is_said(host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
     converge(host, options())
-    monkeypatch.setattr(FakeProbe, "poll", lambda self, elapsed: "the network is gone")
+    monkeypatch.setattr(FakeProbe, "poll", lambda _self, _elapsed: "the network is gone")
     result = converge(host, options("a = 2\n", state="restarted"))
     assert (result["failed"], result["rolled_back"]) == (True, False)
     assert "didn't get ready either: it was not ready within 10 s: the network is gone" in result["msg"]
@@ -286,7 +288,9 @@ def test_an_edited_unit_is_mended(host: FakeHost) -> None:
     assert result["stale"] and not host._show().count("NeedDaemonReload=yes")
 
 
-@pytest.mark.parametrize("path", ["/etc/sysusers.d/tiny.conf", "/etc/tiny/tiny.toml", UNIT_PATH, "/opt/tiny/current", "/opt/tiny/outside.json"])
+@pytest.mark.parametrize(
+    "path", ["/etc/sysusers.d/tiny.conf", "/etc/tiny/tiny.toml", UNIT_PATH, "/opt/tiny/current", "/opt/tiny/outside.json"]
+)
 def test_a_deleted_file_comes_back_and_costs_no_restart(host: FakeHost, path: str) -> None:
     converge(host, options())
     pid = host.systemd.pid
@@ -431,7 +435,7 @@ def stopped(host: FakeHost) -> None:
 
 
 SCENARIOS: Dict[str, Tuple[Prepare, Dict[str, Any]]] = {
-    "first start": (lambda host: None, options()),
+    "first start": (lambda _host: None, options()),
     "stage": (started(), options("a = 2\n", "program 2")),
     "roll": (both(started(), started("a = 2\n")), options("a = 2\n", state="restarted")),
     "stage and roll at once": (started(), options("a = 2\n", "program 2", state="restarted")),

@@ -1,0 +1,25 @@
+# Every target is one command that also works without make.
+LAB = python3 -m lab
+
+.PHONY: help demo test lint unit sanity build contract hosts molecule docs clean
+
+help: ## show this
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile
+
+demo: ## six hosts out of containers, a whole cluster on them, and a query to paste
+	$(LAB) demo
+
+test: ## everything: lint, unit, sanity, build, contract, Molecule on real hosts
+	$(LAB) test
+
+lint unit sanity build contract hosts: ## lint, unit, ... one stage of the tests
+	$(LAB) test $@
+
+molecule: ## all Molecule scenarios, or one: make molecule SCENARIO=default
+	$(LAB) test $(if $(SCENARIO),--scenario $(SCENARIO),molecule)
+
+docs: ## the reference of modules and roles as web pages, into build/docs
+	$(LAB) docs
+
+clean: ## take away all that the other targets made
+	$(LAB) clean

@@ -1,0 +1,1 @@
+"""Runs the two daemons for the tests, and asks them."""

@@ -1,0 +1,295 @@
+"""A cluster that is only its answers: HTTP servers on loopback for every member, its etcd, and every data node.
+
+A test changes the state (who leads, what the view says, which host hangs or is gone) and looks at what
+the code under test makes of it. The answers have the shapes of tests/captures.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import socket
+import threading
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Callable
+
+from ansible_collections.horaedb.cluster.plugins.module_utils.topology import Member, Node, Topology
+
+Reply = tuple[int, Any]
+READY = "Ready"
+
+
+class Server:
+    """One port. `hang` swallows requests without an answer; stop() makes the port refuse."""
+
+    def __init__(self, answer: Callable[[str, str, Any], Reply]) -> None:
+        self.hang = False
+        self._released = threading.Event()
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def reply(self) -> None:
+                raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                if outer.hang:
+                    outer._released.wait(30)
+                    self.close_connection = True
+                    return
+                kind = self.headers.get("Content-Type", "")
+                body = json.loads(raw) if raw else None
+                status, document = answer(self.command, self.path, body if self.path != "/sql" else (kind, body))
+                data = document if isinstance(document, bytes) else json.dumps(document).encode()
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(data)))
+                self.end_headers()
+                self.wfile.write(data)
+
+            do_GET = do_POST = do_PUT = reply
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.port: int = self._server.server_address[1]
+        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
+
+    def stop(self) -> None:
+        self._released.set()
+        self._server.shutdown()
+        self._server.server_close()
+
+
+@dataclass
+class FakeMember:
+    world: World
+    host: str
+    id: int
+    applied: int = 1000
+    healthy: bool = True
+    learner: bool = False
+    names: str | None = None  # host that it takes for the leader, when that isn't the real one
+    peer_url: str = ""
+
+    def __post_init__(self) -> None:
+        self.api = Server(self.answer_api)
+        self.etcd = Server(self.answer_etcd)
+
+    def model(self) -> Member:
+        client = "http://192.0.2.%d:2379" % self.id
+        return Member(
+            host=self.host,
+            name="name-" + self.host,
+            address="127.0.0.1",
+            http_port=self.api.port,
+            client_port=self.etcd.port,
+            peer_port=2380,
+            data_dir="/var/lib/horaemeta",
+            node_count=3,
+            shard_total=8,
+            topology_type=self.world.topology_type,
+            cluster_name="defaultCluster",
+            root_path="/horaedb",
+            client_url=client,
+            peer_url=client.replace("2379", "2380"),
+        )
+
+    def answer_api(self, method: str, path: str, body: Any) -> Reply:
+        world = self.world
+        world.calls.append((self.host, method, path, body))
+        if path in world.broken:
+            return world.broken[path]
+        if path == "/debug/leader":
+            return ok("http://192.0.2.%d:2379" % world.members[self.names or world.leader].id)
+        if path == "/api/v1/clusters":
+            if world.empty_lists:
+                world.empty_lists -= 1
+                return ok([])
+            return ok(world.clusters)
+        if path == "/api/v1/getNodeShards":
+            return ok({"ClusterTopologyVersion": 1, "NodeShards": world.node_shards()})
+        if path == "/debug/diagnose/defaultCluster/shards":
+            return ok(world.diagnose)
+        if path == "/debug/simulator" and world.simulator:
+            return 200, {"simulator": True, "daemon": "horaemeta", "version": "2.1.0"}
+        if path == "/api/v1/etcd/moveLeader":
+            return world.move(self.host, body["memberName"])
+        return 404, b"404 page not found\n"
+
+    def answer_etcd(self, method: str, path: str, body: Any) -> Reply:
+        world = self.world
+        header = {"member_id": str(self.id), "revision": str(world.revision)}
+        if path == "/health":
+            return (200, {"health": "true", "reason": ""}) if self.healthy else (503, {"health": "false", "reason": "NO LEADER"})
+        if path == "/v3/maintenance/status":
+            leader = {"leader": str(world.members[world.leader].id)} if self.healthy else {}
+            learner = {"isLearner": True} if self.learner else {}
+            return 200, {"header": header, "version": "3.5.12", "raftAppliedIndex": str(self.applied), **leader, **learner}
+        if path == "/v3/cluster/member/list":
+            return 200, {"header": header, "members": [m.listed() for m in world.members.values()] + world.foreign_members}
+        if path == "/v3/kv/range":
+            return 200, {"header": header, **world.range(base64.b64decode(body["key"]).decode())}
+        if path == "/v3/kv/txn":
+            return 200, {"header": header, **world.transaction(body)}
+        raise AssertionError("nobody asks etcd for %s %s" % (method, path))
+
+    def listed(self) -> dict[str, Any]:
+        entry = {"ID": str(self.id), "name": "name-" + self.host, "peerURLs": ["http://192.0.2.%d:2380" % self.id]}
+        return {**entry, "isLearner": True} if self.learner else entry
+
+    def stop(self) -> None:
+        self.api.stop()
+        self.etcd.stop()
+
+
+@dataclass
+class FakeNode:
+    world: World
+    host: str
+    server_addr: str
+    shards: dict[int, str] = field(default_factory=dict)
+    flush: Any = None
+    sql: list[Reply] = field(default_factory=list)  # said, one by one, before the truth
+
+    def __post_init__(self) -> None:
+        self.http = Server(self.answer)
+        self.grpc = socket.create_server(("127.0.0.1", 0))
+
+    def model(self) -> Node:
+        return Node(
+            host=self.host,
+            address="127.0.0.1",
+            server_addr=self.server_addr,
+            bind_addr="0.0.0.0",
+            http_port=self.http.port,
+            grpc_port=self.grpc.getsockname()[1],
+            mysql_port=3307,
+            postgresql_port=5433,
+            data_dir="/var/lib/horaedb",
+            cluster_name="defaultCluster",
+            root_path="/horaedb",
+            meta_addr="http://127.0.0.1:2379",
+            etcd_addrs=("192.0.2.11:2379",),
+            store="Local",
+            store_dir="/var/lib/horaedb/store",
+            wal="Local",
+            wal_dir="/var/lib/horaedb/wal",
+            lease="3s",
+            lock_ttl=30,
+        )
+
+    @property
+    def name(self) -> str:
+        return self.model().name
+
+    def answer(self, method: str, path: str, body: Any) -> Reply:
+        self.world.calls.append((self.host, method, path, body))
+        if path == "/":
+            return 200, {"status": "ok"}
+        if path == "/debug/shards":
+            return 200, [{"id": shard, "role": "Leader", "version": 1, "status": status} for shard, status in self.shards.items()]
+        if path == "/debug/flush_memtable":
+            return 200, self.flush or {"success": ["t"], "failed": []}
+        if path == "/sql":
+            kind, document = body
+            assert kind == "application/json", "HoraeDB takes the whole document for SQL without this content type"
+            return self.sql.pop(0) if self.sql else self.world.query(document["query"])
+        return 404, {"code": 404, "message": "NOT_FOUND"}
+
+    def stop(self) -> None:
+        self.http.stop()
+        self.grpc.close()
+
+
+class World:
+    """Three members and three data nodes, all well, 8 shards spread over them."""
+
+    def __init__(self, members: int = 3, nodes: int = 3, topology_type: str = "static") -> None:
+        self.topology_type = topology_type
+        self.calls: list[tuple[str, str, str, Any]] = []
+        self.broken: dict[str, Reply] = {}
+        self.empty_lists = 0
+        self.simulator = False
+        self.foreign_members: list[dict[str, Any]] = []
+        self.diagnose: dict[str, Any] = {"unregisteredShards": [], "unreadyShards": {}}
+        self.move_answers: list[Reply] = []
+        self.moves: list[tuple[str, str]] = []
+        self.revision = 10
+        self.kv: dict[str, tuple[str, int]] = {}
+        self.row: str | None = None
+        self.members = {"meta%d" % n: FakeMember(self, "meta%d" % n, 10 + n) for n in range(1, members + 1)}
+        self.nodes = {"db%d" % n: FakeNode(self, "db%d" % n, "192.0.2.%d" % (20 + n)) for n in range(1, nodes + 1)}
+        self.leader = "meta1"
+        self.clusters = [
+            {
+                "ID": 0,
+                "Name": "defaultCluster",
+                "MinNodeCount": nodes,
+                "ShardTotal": 8,
+                "TopologyType": topology_type,
+                "ProcedureExecutingBatchSize": 4294967295,
+            }
+        ]
+        self.view: list[tuple[int, str]] = []
+        for shard in range(8):
+            node = self.nodes["db%d" % (shard % nodes + 1)]
+            node.shards[shard] = READY
+            self.view.append((shard, node.name))
+
+    @property
+    def topology(self) -> Topology:
+        return Topology(
+            cluster="defaultCluster",
+            topology_type=self.topology_type,
+            shard_total=8,
+            node_count=len(self.nodes),
+            root_path="/horaedb",
+            meta_endpoint="proxy",
+            proxy_port=2379,
+            members=tuple(member.model() for member in self.members.values()),
+            nodes=tuple(node.model() for node in self.nodes.values()),
+        )
+
+    def node_shards(self) -> list[dict[str, Any]]:
+        return [{"ShardInfo": {"ID": shard}, "ShardNode": {"ID": shard, "NodeName": name}} for shard, name in self.view]
+
+    def move(self, asked: str, name: str) -> Reply:
+        target = name.replace("name-", "")
+        self.moves.append((asked, target))
+        if self.move_answers:
+            return self.move_answers.pop(0)
+        if asked != self.leader:
+            return 500, {"status": "error", "error": "(#500)move leader", "msg": "etcdserver: not leader"}
+        self.leader = target
+        return ok("ok")
+
+    def range(self, key: str) -> dict[str, Any]:
+        if key not in self.kv:
+            return {}
+        value, revision = self.kv[key]
+        return {"kvs": [{"value": base64.b64encode(value.encode()).decode(), "mod_revision": str(revision)}], "count": "1"}
+
+    def transaction(self, body: dict[str, Any]) -> dict[str, Any]:
+        compare, put = body["compare"][0], body["success"][0]["request_put"]
+        key = base64.b64decode(compare["key"]).decode()
+        if int(compare["mod_revision"]) != self.kv.get(key, ("", 0))[1]:
+            return {}
+        self.revision += 1
+        self.kv[key] = (base64.b64decode(put["value"]).decode(), self.revision)
+        return {"succeeded": True}
+
+    def query(self, statement: str) -> Reply:
+        if statement.startswith("CREATE"):
+            return 200, {"affected_rows": 0}
+        if statement.startswith("INSERT"):
+            self.row = statement.split("'")[-2]
+            return 200, {"affected_rows": 1}
+        return 200, {"rows": [{"nonce": self.row}]}
+
+    def stop(self) -> None:
+        for thing in (*self.members.values(), *self.nodes.values()):
+            thing.stop()
+
+
+def ok(data: Any) -> Reply:
+    return 200, {"status": "success", "data": data}

@@ -1,0 +1,131 @@
+"""From a reference to a file on the controller."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import http.server
+import os
+import pathlib
+import threading
+from typing import Any, Iterator, List
+
+import pytest
+from ansible.module_utils.urls import open_url
+from ansible_collections.horaedb.cluster.plugins.module_utils import daemon_artifact
+from ansible_collections.horaedb.cluster.plugins.module_utils.daemon_artifact import artifact, cache_dir, digest_of, shown
+from ansible_collections.horaedb.cluster.plugins.module_utils.daemon_desired import Refused
+
+CONTENT = b"a program" * 1000
+SHA256 = hashlib.sha256(CONTENT).hexdigest()
+
+
+class Handler(http.server.SimpleHTTPRequestHandler):
+    asked: List[str] = []
+
+    def do_GET(self) -> None:
+        self.asked.append(self.path)
+        if self.path == "/cut":
+            self.send_response(200)
+            self.send_header("Content-Length", "9000")
+            self.end_headers()
+            self.wfile.write(CONTENT[:100])
+        else:
+            super().do_GET()
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def server(tmp_path: pathlib.Path) -> Iterator[str]:
+    (tmp_path / "www").mkdir()
+    (tmp_path / "www" / "program").write_bytes(CONTENT)
+    Handler.asked = []
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler, directory=str(tmp_path / "www"))) as httpd:
+        threading.Thread(target=httpd.serve_forever, daemon=True).start()
+        yield "http://127.0.0.1:%d" % httpd.server_address[1]
+        httpd.shutdown()
+
+
+def reference(**more: Any) -> daemon_artifact.Artifact:
+    cache = more.pop("cache")
+    return artifact(dict({"name": "program"}, **more), cache, open_url)
+
+
+def test_a_file_is_hashed_once_and_again_when_it_changes(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "program"
+    path.write_bytes(CONTENT)
+    assert reference(src=str(path), cache=tmp_path / "c").sha256() == SHA256
+    # A wrong note shows that the second answer comes from it.
+    note = next(p for p in (tmp_path / "c" / "digests").iterdir() if not p.name.endswith(".lock"))
+    note.write_text("remembered")
+    assert digest_of(path, tmp_path / "c") == "remembered"
+    os.utime(path, ns=(1, 1))
+    assert digest_of(path, tmp_path / "c") == SHA256
+
+
+def test_a_url_is_fetched_once_and_only_when_it_is_needed(tmp_path: pathlib.Path, server: str) -> None:
+    wanted = {"url": server + "/program", "checksum": "sha256:" + SHA256, "cache": tmp_path / "c"}
+    assert reference(**wanted).sha256() == SHA256 and Handler.asked == []
+    assert reference(**wanted).local().read_bytes() == CONTENT
+    reference(**wanted).local().write_bytes(b"spoilt")
+    assert reference(**wanted).local().read_bytes() == CONTENT, "a spoilt copy is fetched again"
+    threads = [threading.Thread(target=reference(**wanted).local) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    assert Handler.asked == ["/program"] * 2
+
+
+def test_a_file_url_works(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "program"
+    path.write_bytes(CONTENT)
+    assert reference(url=path.as_uri(), checksum="sha256:" + SHA256, cache=tmp_path / "c").local().read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("/missing", "/missing answers 404"),
+        ("/cut", "broke off after 100 of 9000 bytes"),
+        ("/program", "answered a file with sha256:%s, but binary.checksum says sha256:%s" % (SHA256, "0" * 64)),
+    ],
+)
+def test_a_bad_download_is_told_and_leaves_nothing(tmp_path: pathlib.Path, server: str, path: str, words: str) -> None:
+    with pytest.raises(Refused, match=words):
+        reference(url=server + path, checksum="sha256:" + "0" * 64, cache=tmp_path / "c").local()
+    assert [p.name for p in (tmp_path / "c" / "artifacts").iterdir()] == ["0" * 64 + ".lock"]
+
+
+def test_a_refused_connection_is_told(tmp_path: pathlib.Path) -> None:
+    with pytest.raises(Refused, match="can't fetch http://127.0.0.1:1/x: Connection refused"):
+        reference(url="http://127.0.0.1:1/x", checksum="sha256:" + SHA256, cache=tmp_path).local()
+
+
+def test_local_files_that_are_none(tmp_path: pathlib.Path) -> None:
+    with pytest.raises(Refused, match="No such file"):
+        reference(src=str(tmp_path / "missing"), cache=tmp_path / "c").sha256()
+    with pytest.raises(Refused, match="not a regular file"):
+        reference(src=str(tmp_path), cache=tmp_path / "c").sha256()
+
+
+def test_a_wrong_checksum_of_a_local_file_names_both(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "program").write_bytes(CONTENT)
+    with pytest.raises(Refused, match="sha256:%s, but .*/program on the controller has sha256:%s" % ("0" * 64, SHA256)):
+        reference(src=str(tmp_path / "program"), checksum="sha256:" + "0" * 64, cache=tmp_path / "c").sha256()
+
+
+@pytest.mark.parametrize("more", [{}, {"src": "a", "url": "b"}, {"url": "http://192.0.2.1/x"}])
+def test_references_that_are_none(tmp_path: pathlib.Path, more: Any) -> None:
+    with pytest.raises(Refused, match="exactly one of src and url|checksum is missing"):
+        reference(cache=tmp_path, **more)
+
+
+def test_credentials_in_an_address_are_not_shown() -> None:
+    assert shown("https://me:canary@example.com:8443/a?token=canary") == "https://example.com:8443/a"
+
+
+def test_the_cache_is_where_the_user_wants_it() -> None:
+    assert cache_dir({"XDG_CACHE_HOME": "/x"}) == pathlib.Path("/x/horaedb.cluster")

@@ -1,0 +1,118 @@
+"""Ports, space and data that must be there."""
+
+from __future__ import annotations
+
+import pathlib
+import socket
+from typing import Any, Dict, Optional
+
+import pytest
+from ansible_collections.horaedb.cluster.plugins.module_utils import daemon_refuse
+from ansible_collections.horaedb.cluster.plugins.module_utils.daemon_desired import Refused
+from ansible_collections.horaedb.cluster.plugins.module_utils.daemon_host import Ran, TargetHost
+from ansible_collections.horaedb.cluster.plugins.module_utils.daemon_prove import explain
+
+HEADER = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
+TCP = HEADER + "   0: 0100007F:1F90 00000000:0000 0A 0:0 0:0 0 0 0 4711 1 0 100 0 0 10 0\n   1: 0B0200C0:1F91 0:0 01 0:0 0:0 0 0 0 4712 1\n"
+TCP6 = HEADER + (
+    "   0: 00000000000000000000000000000000:0947 0:0 0A 0:0 0:0 0 0 0 4713 1\n"
+    "   1: 0000000000000000FFFF00000B0200C0:0948 0:0 0A 0:0 0:0 0 0 0 4714 1\n"
+)
+
+
+class Proc:
+    """A /proc with one process per socket."""
+
+    def __init__(self, files: Dict[str, str], links: Dict[str, str]) -> None:
+        self._files, self._links = files, links
+
+    def read(self, path: str) -> Optional[bytes]:
+        return self._files[path].encode() if path in self._files else None
+
+    def names(self, path: str) -> list[str]:
+        below = [p[len(path) + 1 :].split("/")[0] for p in [*self._files, *self._links] if p.startswith(path + "/")]
+        return sorted(set(below))
+
+    def target(self, path: str) -> Optional[str]:
+        return self._links.get(path)
+
+
+PROC: Any = Proc(
+    {"/proc/net/tcp": TCP, "/proc/net/tcp6": TCP6, "/proc/9/comm": "python3\n", "/proc/sys/x": ""},
+    {"/proc/9/fd/3": "socket:[4711]", "/proc/9/fd/4": "socket:[4713]", "/proc/9/fd/5": "/dev/null"},
+)
+
+
+def test_listeners_are_read_from_both_tables() -> None:
+    found = [(one.address, one.port) for table in (TCP, TCP6) for one in daemon_refuse.listeners(table)]
+    assert found == [("127.0.0.1", 8080), ("::", 2375), ("192.0.2.11", 2376)]
+
+
+@pytest.mark.parametrize(
+    ("port", "bind", "holder"),
+    [
+        (8080, "0.0.0.0", "port 8080 is held by pid 9 \\(python3\\)"),
+        (8080, "127.0.0.1", "pid 9"),
+        (2375, "192.0.2.11", "pid 9"),
+        (2376, "192.0.2.11", "a process that can't be seen from here"),
+    ],
+)
+def test_a_taken_port_is_refused_with_its_holder(port: int, bind: str, holder: str) -> None:
+    with pytest.raises(Refused, match=holder):
+        daemon_refuse.ports(PROC, [1, port], bind)
+
+
+@pytest.mark.parametrize(("port", "bind"), [(8080, "192.0.2.11"), (8081, "0.0.0.0"), (2376, "127.0.0.1")])
+def test_a_free_port_is_not(port: int, bind: str) -> None:
+    daemon_refuse.ports(PROC, [port], bind)
+
+
+def test_a_real_listener_is_found() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server, pytest.raises(Refused, match=r"held by pid \d+"):
+        daemon_refuse.ports(TargetHost(None), [server.getsockname()[1]], "0.0.0.0")
+
+
+def test_space_names_every_full_filesystem(tmp_path: pathlib.Path) -> None:
+    host = TargetHost(None)
+    daemon_refuse.space(host, {str(tmp_path / "not" / "there"): 1})
+    with pytest.raises(Refused, match="(?s)/not/there has .* MiB free and .* MiB are wanted"):
+        daemon_refuse.space(host, {str(tmp_path / "not" / "there"): 1 << 60})
+
+
+@pytest.mark.parametrize(("content", "words"), [(None, "doesn't exist"), ("", "is empty"), ("x", "")])
+@pytest.mark.parametrize("folder", [False, True])
+def test_held(tmp_path: pathlib.Path, content: Optional[str], words: str, folder: bool) -> None:
+    path = tmp_path / "data"
+    if content is not None and folder:
+        path.mkdir()
+        if content:
+            (path / "x").write_text(content)
+    elif content is not None:
+        path.write_text(content)
+    if words:
+        with pytest.raises(Refused, match=words + ".*Restore it first"):
+            daemon_refuse.held(TargetHost(None), [str(path)], "Restore it first.")
+    else:
+        daemon_refuse.held(TargetHost(None), [str(path)], "")
+
+
+@pytest.mark.parametrize(
+    ("ran", "noexec", "words"),
+    [
+        (
+            Ran(1, "", "/o/.new-1/d: /lib/x86_64-linux-gnu/libc.so.6: version `GLIBC_2.35' not found"),
+            False,
+            "built for a newer system (GLIBC_2.35)",
+        ),
+        (Ran(126, "", "setpriv: failed to execute /o/.new-1/d: Exec format error"), False, "another architecture than x86_64"),
+        (Ran(127, "", "d: error while loading shared libraries: liblzma.so.5: cannot open shared object file"), False, "has liblzma.so.5"),
+        (Ran(126, "", "setpriv: failed to execute /o/.new-1/d: Permission denied"), True, "mounted noexec"),
+        (Ran(126, "", "setpriv: failed to execute /o/.new-1/d: Permission denied"), False, "exit status 126"),
+        (Ran(127, "", "timeout: failed to run command '/o/.new-1/d': No such file or directory"), False, "another C library"),
+        (Ran(124, "", ""), False, "said nothing within 20 s"),
+        (Ran(3, "", ""), False, "exit status 3: it printed nothing"),
+    ],
+)
+def test_a_binary_that_does_not_run_is_explained(ran: Ran, noexec: bool, words: str) -> None:
+    explained = explain(ran, "/o/.new-1/d", lambda _path: noexec, "x86_64")
+    assert words in explained and ".new-1/" not in explained.replace("/o/.new-1/d is", "").replace("holds /o/.new-1/d", "")
