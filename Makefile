@@ -4,21 +4,21 @@ LAB = python3 -m lab
 .PHONY: help demo test lint unit sanity build contract hosts molecule docs clean
 
 help: ## show this
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile
+	@sed -n 's/^\([a-z]*\).*:.*## /\1	/p' $(MAKEFILE_LIST)
 
 demo: ## six hosts out of containers, a whole cluster on them, and a query to paste
 	$(LAB) demo
 
-test: ## everything: lint, unit, sanity, build, contract, Molecule on real hosts
+test: ## everything: lint, unit, sanity, build, contract, hosts, and Molecule on real hosts
 	$(LAB) test
 
-lint unit sanity build contract hosts: ## lint, unit, ... one stage of the tests
+lint unit sanity build contract hosts: ## only this stage of the tests; the others are unit, sanity, build, contract and hosts
 	$(LAB) test $@
 
-molecule: ## all Molecule scenarios, or one: make molecule SCENARIO=default
+molecule: ## all Molecule scenarios, or one: make molecule SCENARIO=standalone
 	$(LAB) test $(if $(SCENARIO),--scenario $(SCENARIO),molecule)
 
-docs: ## the reference of modules and roles as web pages, into build/docs
+docs: ## the reference of modules and roles, into build/docs
 	$(LAB) docs
 
 clean: ## take away all that the other targets made

@@ -10,10 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Optional
 
-from lab import cleaning, demo, environment, hosts, image, network, recipe, stages, testing
+from lab import cleaning, demo, environment, hosts, image, network, recipe, reference, stages, testing
 from lab.console import LabError, complain, say
 from lab.model import Lab, parse_hosts
-
 
 INTERRUPTED = 130
 
@@ -81,6 +80,10 @@ def _test(options: argparse.Namespace) -> int:
     return testing.run(wanted, options.keep_going)
 
 
+def _docs(_options: argparse.Namespace) -> None:
+    reference.run()
+
+
 def _clean(_options: argparse.Namespace) -> None:
     cleaning.run()
 
@@ -108,6 +111,8 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--scenario", action="append", default=[], metavar="NAME", help="one Molecule scenario; repeat it")
     command.add_argument("--keep-going", action="store_true", help="go on with the next stage after a failure")
     command.set_defaults(run=_test)
+
+    commands.add_parser("docs", help="write the reference of modules and roles into build/docs").set_defaults(run=_docs)
 
     commands.add_parser("clean", help="remove all that the other commands made").set_defaults(run=_clean)
 

@@ -33,9 +33,10 @@ def check(context: Context) -> None:
         if wrong:
             raise LabError(f"{archive.name}: {'; '.join(wrong)}; see build_ignore in {ROOT / 'galaxy.yml'}")
         installed = folder / "installed"
-        context.call("ansible-galaxy", "collection", "install", str(archive), "--offline", "--collections-path", str(installed))
-        # The checkout's own ansible.cfg would make the checkout be found instead.
+        # With the checkout's own ansible.cfg the checkout would be found instead, now and below.
         outside = {"ANSIBLE_CONFIG": str(folder / "none.cfg"), "ANSIBLE_COLLECTIONS_PATH": str(installed)}
+        install = ("ansible-galaxy", "collection", "install", str(archive), "--offline", "--collections-path", str(installed))
+        context.call(*install, cwd=folder, extra=outside)
         context.call("ansible-doc", "--type", "module", "horaedb.cluster.topology_check", cwd=folder, extra=outside, quiet=True)
         playbook = ("ansible-playbook", "--syntax-check", "--inventory", str(ROOT / "inventories" / "cluster"), "horaedb.cluster.site")
         context.call(*playbook, cwd=folder, extra=outside)

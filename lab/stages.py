@@ -16,7 +16,8 @@ from lab.paths import ROOT
 MOLECULE = ROOT / "molecule"
 HOST_TESTS = "tests/hosts"
 MOLECULE_PREFIX = "molecule:"
-PYTEST = ("pytest", "-p", "no:cacheprovider", "--quiet", "--durations=5")
+# A test that hangs shows where, before the stage's time is over.
+PYTEST = ("pytest", "-p", "no:cacheprovider", "--quiet", "--durations=5", "-o", "faulthandler_timeout=120")
 
 
 @dataclass(frozen=True)

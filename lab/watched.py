@@ -9,21 +9,23 @@ import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Optional
 
-from lab.console import LabError
+from lab.console import LabError, wait_until
 
 PROC = Path("/proc")
 TERM_GRACE = 15.0
+KILL_GRACE = 10.0
 
 
 class OutOfTime(LabError):
     """The command was ended because its time was over."""
 
 
-def parse_stat(text: str) -> tuple[int, str]:
-    """Parent and start time. The name before them stands in parentheses and may hold anything, also a parenthesis."""
+def parse_stat(text: str) -> Optional[tuple[int, str]]:
+    """Parent and start time; None for a zombie. The name before them stands in parentheses and may hold anything, also a parenthesis."""
     fields = text.rsplit(")", 1)[1].split()
-    return int(fields[1]), fields[19]
+    return None if fields[0] in "ZX" else (int(fields[1]), fields[19])
 
 
 def _processes() -> dict[int, tuple[int, str]]:
@@ -31,9 +33,11 @@ def _processes() -> dict[int, tuple[int, str]]:
     for entry in PROC.iterdir():
         if entry.name.isdigit():
             try:
-                found[int(entry.name)] = parse_stat((entry / "stat").read_text())
+                read = parse_stat((entry / "stat").read_text())
             except (FileNotFoundError, ProcessLookupError):
                 continue
+            if read is not None:
+                found[int(entry.name)] = read
     return found
 
 
@@ -48,23 +52,32 @@ def descendants(root: int, processes: Mapping[int, tuple[int, str]]) -> dict[int
     return family
 
 
-def _signal(family: Mapping[int, str], number: signal.Signals) -> None:
+def _left_of(family: Mapping[int, str]) -> dict[int, str]:
+    """Those that still live; a pid that was given again to another process has another start time."""
     now = _processes()
-    for pid, start in family.items():
-        if now.get(pid, (0, ""))[1] == start:
-            try:
-                os.kill(pid, number)
-            except ProcessLookupError:
-                continue
+    return {pid: start for pid, start in family.items() if now.get(pid, (0, ""))[1] == start}
+
+
+def _signal(family: Mapping[int, str], number: signal.Signals) -> None:
+    for pid in _left_of(family):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
     family = descendants(process.pid, _processes())
+
+    def alive() -> Optional[str]:
+        process.poll()
+        left = _left_of(family)
+        return f"processes {', '.join(map(str, left))} have not ended" if left else None
+
     _signal(family, signal.SIGTERM)
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        process.wait(TERM_GRACE)
-    _signal(family, signal.SIGKILL)
-    process.wait()
+    try:
+        wait_until(alive, TERM_GRACE)
+    except LabError:
+        _signal(family, signal.SIGKILL)
+        wait_until(alive, KILL_GRACE)
 
 
 def call(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], deadline: float) -> int:

@@ -60,7 +60,10 @@ class ActionModule(ActionBase):
         binary = args.get("binary")
         if not isinstance(binary, dict) or args.get("state", "started") not in ("started", "restarted"):
             return None
-        if binary.get("src"):
+        # One variable of the roles names either kind.
+        if "://" in str(binary.get("src") or ""):
+            binary = dict(binary, src=None, url=binary["src"])
+        elif binary.get("src"):
             try:
                 binary = dict(binary, src=self._find_needle("files", binary["src"]))
             except AnsibleError:

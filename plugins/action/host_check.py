@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
@@ -14,6 +15,22 @@ from ansible_collections.horaedb.cluster.plugins.module_utils import hoststate
 from ansible_collections.horaedb.cluster.plugins.module_utils.findings import Finding, report
 from ansible_collections.horaedb.cluster.plugins.module_utils.inventory import build
 from ansible_collections.horaedb.cluster.plugins.plugin_utils.variables import Variables
+
+
+def _unreachable(host: str, said: str) -> Finding:
+    return Finding(
+        "host.unreachable",
+        (host,),
+        "%s." % said.strip().rstrip("."),
+        "Check that it is up, its ansible_host, ansible_user and key; log in by hand. To leave it out of this run: --limit '!%s'." % host,
+    )
+
+
+def _words(answer: Mapping[str, Any]) -> str:
+    """What was said instead of the script's output. With a terminal it is all in stdout, and stderr is ssh's own goodbye."""
+    lines = (answer.get("stdout", "") + "\n" + answer.get("stderr", "")).splitlines()
+    said = [line.strip() for line in lines if line.strip() and not line.startswith("Shared connection to ")]
+    return " ".join(said[-3:]).rstrip(".") or "it said nothing, exit status %s" % answer.get("rc")
 
 
 class ActionModule(ActionBase):
@@ -26,16 +43,20 @@ class ActionModule(ActionBase):
         result: dict[str, Any] = super().run(tmp, task_vars)
         variables = task_vars or {}
         _validation, args = self.validate_argument_spec(
-            {"members": {"type": "list", "elements": "str"}, "nodes": {"type": "list", "elements": "str"}}
+            {
+                "members": {"type": "list", "elements": "str"},
+                "nodes": {"type": "list", "elements": "str"},
+                "host": {"type": "str"},
+            }
         )
-        host = variables["inventory_hostname"]
+        host = args["host"] or variables["inventory_hostname"]
         here = [host]
         read = Variables(self._task, variables, self._loader)
         try:
             members = [name for name in read.hosts("horaemeta", args["members"]) if name == host]
             nodes = [name for name in read.hosts("horaedb", args["nodes"]) if name == host]
             topology = build(read.of_members(members), read.of_nodes(nodes)).topology
-            python = str(read.own({"ansible_python_interpreter": None})["ansible_python_interpreter"] or "python3")
+            python = str(read.of(host, {"ansible_python_interpreter": None})["ansible_python_interpreter"] or "python3")
         except AnsibleError as error:
             return dict(result, failed=True, msg=str(error))
         member_paths = [member.data_dir + "/etcd" for member in topology.members if member.data_dir]
@@ -44,8 +65,9 @@ class ActionModule(ActionBase):
             python = "python3"
         try:
             answer = self._low_level_execute_command(hoststate.script(python, member_paths, node_paths), executable="/bin/sh")
-        except AnsibleConnectionFailure:
-            raise
+        except AnsibleConnectionFailure as error:
+            # Still a connection failure: Ansible counts and shows the host as unreachable.
+            raise AnsibleConnectionFailure(report([_unreachable(host, str(error))])) from None
         except AnsibleError as error:
             finding = Finding(
                 "host.become",
@@ -56,10 +78,9 @@ class ActionModule(ActionBase):
             return dict(result, failed=True, msg=report([finding]))
         try:
             state = hoststate.parse(host, answer["stdout"])
-        except ValueError as error:
-            words = (answer.get("stderr") or str(error)).strip()
+        except ValueError:
             finding = Finding(
-                "host.shell", tuple(here), "the first command failed: %s." % words.rstrip("."), "Log in by hand and run: sudo sh -c id"
+                "host.shell", tuple(here), "the first command failed: %s." % _words(answer), "Log in by hand and run: sudo sh -c id"
             )
             return dict(result, failed=True, msg=report([finding]))
         found = hoststate.problems(state, python)

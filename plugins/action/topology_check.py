@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from ansible.errors import AnsibleError
@@ -50,10 +51,14 @@ class ActionModule(ActionBase):
         if answer.get("failed") or answer.get("unreachable"):
             return dict(result, **answer)
         seen = Observation.from_dict(answer["observation"])
-        findings = findings + live_rules.problems(built.topology, seen, by_host(args["states"]))
-        return self._answer(result, built, findings, seen)
+        found = live_rules.problems(built.topology, seen, by_host(args["states"]))
+        # Without --limit a host that nobody looked at belongs to another play: it is to be looked at now (role guard), not a mistake.
+        unseen = [] if "ansible_limit" in variables else [finding for finding in found if finding.rule == "bootstrap.partial"]
+        return self._answer(result, built, findings + [finding for finding in found if finding not in unseen], seen, unseen)
 
-    def _answer(self, result: dict[str, Any], built: Built, findings: list[Finding], seen: Observation | None) -> dict[str, Any]:
+    def _answer(
+        self, result: dict[str, Any], built: Built, findings: list[Finding], seen: Observation | None, unseen: Sequence[Finding] = ()
+    ) -> dict[str, Any]:
         findings = built.explained(findings)
         result.update(
             changed=False,
@@ -61,6 +66,7 @@ class ActionModule(ActionBase):
             findings=[finding.to_dict() for finding in findings],
             lives=seen is not None and live_rules.lives(seen),
             leader=seen.leader if seen else None,
+            unseen=[host for finding in unseen for host in finding.hosts],
         )
         result["warnings"] = [finding.sentence() for finding in warnings(findings)]
         if errors(findings):

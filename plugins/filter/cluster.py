@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
+from ansible.module_utils.parsing.convert_bool import boolean
 from ansible_collections.horaedb.cluster.plugins.module_utils import settings, units
 from ansible_collections.horaedb.cluster.plugins.module_utils.topology import Topology
 from ansible_collections.horaedb.cluster.plugins.plugin_utils.plain import plain
@@ -18,6 +19,9 @@ try:
     import tomli_w
 except ImportError:
     tomli_w = None  # type: ignore[assignment]
+
+
+_TYPES: dict[str, Callable[[Any], Any]] = {"stop_timeout": int, "limit_nofile": int, "private_users": boolean}
 
 
 def to_toml(tree: Mapping[str, Any]) -> str:
@@ -54,8 +58,10 @@ def _or_refuse(function: Callable[..., dict[str, Any]], topology: Mapping[str, A
 
 def service_unit(spec: Mapping[str, Any]) -> str:
     try:
-        return units.service_unit(**plain(spec))
-    except TypeError as error:
+        # -e on the command line makes a text of everything.
+        typed = {name: _TYPES[name](value) if name in _TYPES else value for name, value in plain(spec).items()}
+        return units.service_unit(**typed)
+    except (AttributeError, TypeError, ValueError) as error:
         raise AnsibleFilterError("horaedb.cluster.service_unit: %s" % error) from error
 
 

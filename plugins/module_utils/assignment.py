@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Mapping, Tuple
+from typing import Mapping, Optional, Tuple
 
 VERSION = 1
 
@@ -28,7 +28,7 @@ class Assignment:
     shards: Mapping[int, str]
     nodes: Tuple[str, ...]
 
-    def to_json(self) -> str:
+    def to_json(self, indent: Optional[int] = None) -> str:
         return json.dumps(
             {
                 "version": VERSION,
@@ -36,7 +36,8 @@ class Assignment:
                 "topology_type": self.topology_type,
                 "shards": {str(shard): self.shards[shard] for shard in sorted(self.shards)},
                 "nodes": list(self.nodes),
-            }
+            },
+            indent=indent,
         )
 
     @classmethod

@@ -36,14 +36,18 @@ Result = TypeVar("Result")
 class CallFailed(Exception):
     """A request that brought no usable answer. As text: one sentence without a full stop."""
 
+    sentence = "%s %s"
+
     def __init__(self, url: str, why: str) -> None:
-        super().__init__("%s %s" % (url, why))
+        super().__init__(self.sentence % (url, why))
         self.url = url
         self.why = why
 
 
 class Unreachable(CallFailed):
     """Nothing answered."""
+
+    sentence = "%s: %s"
 
 
 class BadAnswer(CallFailed):
@@ -102,7 +106,7 @@ class Client:
             finally:
                 connection.close()
         except (OSError, ValueError, http.client.HTTPException) as error:
-            raise Unreachable(url, "doesn't answer: %s" % self._reason(error)) from error
+            raise Unreachable(url, self._reason(error)) from error
 
     def get(self, url: str) -> Answer:
         return self.call("GET", url)
@@ -112,7 +116,7 @@ class Client:
         try:
             socket.create_connection((host, port), timeout=self._patience()).close()
         except (OSError, ValueError) as error:
-            raise Unreachable("%s:%d" % (host, port), "accepts no connection: %s" % self._reason(error)) from error
+            raise Unreachable("%s:%d" % (host, port), self._reason(error)) from error
 
     def _answer(self, url: str, connection: http.client.HTTPConnection) -> Answer:
         wire = connection.sock

@@ -9,16 +9,15 @@ from __future__ import annotations
 import os
 import posixpath
 import re
-from typing import Callable, List
+from typing import Callable
 
 from .daemon_desired import Desired, Refused
-from .daemon_host import Host, Ran
+from .daemon_host import CANNOT_RUN, TIMED_OUT, Host, Ran
 
 # A daemon that needs longer than this to say its version hangs.
 VERSION_LIMIT = 20.0
 CHECK_LIMIT = 60.0
 
-_TIMED_OUT = 124
 _NEWER_LIBC = re.compile(r"version `(\w+_[\d.]+)' not found")
 _NO_LIBRARY = re.compile(r"error while loading shared libraries: ([^:]+):")
 
@@ -28,7 +27,8 @@ def version(host: Host, desired: Desired, directory: str) -> str:
     if desired.binary is None or not desired.binary.version_command:
         return ""
     path = posixpath.join(directory, desired.binary.name)
-    ran = host.run(_as_user(host, desired) + [path] + list(desired.binary.version_command), limit=VERSION_LIMIT)
+    # As the service user: it is the one that has to be able to.
+    ran = host.run_as(desired.user, desired.group, [path, *desired.binary.version_command], VERSION_LIMIT)
     if ran.rc != 0:
         raise Refused(
             "%s doesn't run on this host: %s Nothing was switched; the new binary was removed again."
@@ -51,11 +51,13 @@ def explain(ran: Ran, path: str, noexec: Callable[[str], bool], machine: str) ->
         return "%s. It is built for another architecture than %s, or it is not a program at all (a saved error page?)." % (said, machine)
     if "Permission denied" in said and noexec(path):
         return "%s. The filesystem that holds %s is mounted noexec: mount it without, or choose another root." % (said, path)
-    if "No such file or directory" in said and ran.rc in (126, 127):
+    if "No such file or directory" in said and ran.rc == CANNOT_RUN:
         return "%s. The file is there, so its loader isn't: it is built for another C library than this host has." % said
-    if ran.rc == _TIMED_OUT:
-        return "it said nothing within %g s." % VERSION_LIMIT
-    return "exit status %d: %s" % (ran.rc, said or "it printed nothing")
+    if ran.rc == TIMED_OUT:
+        return "it had not ended after %g s." % VERSION_LIMIT
+    if ran.rc == CANNOT_RUN:
+        return "%s." % said
+    return "exit status %d: %s." % (ran.rc, said or "it printed nothing")
 
 
 def unit(host: Host, desired: Desired, directory: str) -> None:
@@ -77,14 +79,6 @@ def checks(host: Host, desired: Desired, directory: str) -> None:
         if ran.rc != 0:
             said = ran.said.replace(directory, desired.directory)
             raise Refused("`%s` refuses the new configuration (exit status %d): %s" % (" ".join(argv), ran.rc, said))
-
-
-def _as_user(host: Host, desired: Desired) -> List[str]:
-    """Runs what follows as the service user where it exists: it is the one that has to be able to."""
-    uid, gid = host.uid(desired.user), host.gid(desired.group)
-    if uid is None or gid is None:
-        return []
-    return ["setpriv", "--reuid=%d" % uid, "--regid=%d" % gid, "--init-groups", "--no-new-privs", "--"]
 
 
 def _noexec(path: str) -> bool:

@@ -19,6 +19,12 @@ _STOP_LIMIT = 300.0
 
 
 def stop_plan(layout: Layout, service: Service) -> Tuple[Step, ...]:
+    """A stop that a start will follow, so the process has to be as old as for a restart."""
+    stop = _stop(layout, service)
+    return (Step("age", "wait until the process is old enough to be stopped"), *stop) if service.up else stop
+
+
+def _stop(layout: Layout, service: Service) -> Tuple[Step, ...]:
     dead = service.active in ("inactive", "failed") and not service.up
     return () if dead else (Step("stop", "stop %s" % layout.service),)
 
@@ -26,7 +32,7 @@ def stop_plan(layout: Layout, service: Service) -> Tuple[Step, ...]:
 def absent_plan(host: Host, layout: Layout, service: Service, paths: Sequence[str]) -> Tuple[Step, ...]:
     """`paths`: files and links outside of the root that the caller knows of, besides the recorded ones."""
     record = daemon_read.recorded(host, layout)
-    steps = list(stop_plan(layout, service))
+    steps = list(_stop(layout, service))
     unit = host.read(layout.unit)
     if unit is not None:
         ours = generation_of(unit.decode(errors="replace")) is not None or host.target(layout.link("current")) is not None
@@ -45,9 +51,11 @@ def absent_plan(host: Host, layout: Layout, service: Service, paths: Sequence[st
     return tuple(steps)
 
 
-def carry_out(host: Host, layout: Layout, steps: Sequence[Step]) -> List[str]:
+def carry_out(host: Host, layout: Layout, service: Service, steps: Sequence[Step], min_age: float) -> List[str]:
     for step in steps:
-        if step.do == "stop":
+        if step.do == "age":
+            host.sleep(max(0.0, service.started + min_age - host.monotonic()))
+        elif step.do == "stop":
             _systemctl(host, "stop", layout.service)
         elif step.do == "disable":
             _systemctl(host, "disable", "--quiet", layout.service)

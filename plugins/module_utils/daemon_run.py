@@ -110,7 +110,7 @@ def _take_away(host: Host, options: Mapping[str, Any], check_mode: bool, with_di
         links = [path for path, _target in daemon_desired.links_of(options)]
         steps = daemon_remove.absent_plan(host, layout, service, daemon_remove.outside_paths(host, files, links))
     if not check_mode:
-        daemon_remove.carry_out(host, layout, steps)
+        daemon_remove.carry_out(host, layout, service, steps, options["min_age"])
     running = service.running if check_mode or not steps else None
     result = dict(_NOTHING, changed=bool(steps), steps=[step.words for step in steps], running=running)
     if with_diff and steps:

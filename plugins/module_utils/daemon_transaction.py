@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Callable, Dict, List, Mapping, NoReturn, Optional, Sequence
 
 from . import daemon_prove, daemon_read
-from .daemon_desired import MANIFEST, Desired, Refused, generation_of
+from .daemon_desired import MANIFEST, Binary, Desired, Refused, generation_of
 from .daemon_host import Host
 from .daemon_plan import ACTIVATION, Found, Step
 from .daemon_read import BINARY_MODE, DIRECTORY_MODE, ROOT, TEXT_MODE, UNIT_MODE
@@ -143,7 +143,7 @@ class Transaction:
             for name in self.desired.texts:
                 self._write_text(scratch, name)
             if self.desired.binary:
-                self._place_binary(scratch)
+                self._place_binary(scratch, self.desired.binary)
             self.version = daemon_prove.version(self.host, self.desired, scratch)
             daemon_prove.unit(self.host, self.desired, scratch)
             daemon_prove.checks(self.host, self.desired, scratch)
@@ -155,12 +155,12 @@ class Transaction:
 
     def _mend(self, name: str) -> None:
         damage = next(d for d in self.found.damage if d.name == name)
-        is_binary = self.desired.binary is not None and name == self.desired.binary.name
+        binary = self.desired.binary if self.desired.binary and self.desired.binary.name == name else None
         if damage.kind == "attributes":
-            mode = BINARY_MODE if is_binary else TEXT_MODE
+            mode = BINARY_MODE if binary else TEXT_MODE
             self.host.own(posixpath.join(self.desired.directory, name), mode, self.desired.group)
-        elif is_binary:
-            self._place_binary(self.desired.directory)
+        elif binary:
+            self._place_binary(self.desired.directory, binary)
         elif name == MANIFEST:
             self._write_manifest(self.desired.directory)
         else:
@@ -172,9 +172,7 @@ class Transaction:
     def _write_text(self, directory: str, name: str) -> None:
         self.host.write(posixpath.join(directory, name), self.desired.texts[name], TEXT_MODE, self.desired.group)
 
-    def _place_binary(self, directory: str) -> None:
-        binary = self.desired.binary
-        assert binary is not None
+    def _place_binary(self, directory: str, binary: Binary) -> None:
         path = posixpath.join(directory, binary.name)
         if self.found.twin:
             self.host.hardlink(self.found.twin, path)
@@ -187,16 +185,11 @@ class Transaction:
 
     def _write_manifest(self, directory: str) -> None:
         manifest: Dict[str, object] = {"generation": self.desired.generation}
-        if self.desired.binary:
-            stat = self.host.stat(posixpath.join(directory, self.desired.binary.name))
-            assert stat is not None
+        binary = self.desired.binary
+        stat = self.host.stat(posixpath.join(directory, binary.name)) if binary else None
+        if binary and stat:
             self.version = self.version or str(daemon_read.manifest(self.host, directory).get("version", ""))
-            manifest.update(
-                program=self.desired.binary.name,
-                sha256=self.desired.binary.sha256,
-                binary=daemon_read.identity(stat),
-                version=self.version,
-            )
+            manifest.update(program=binary.name, sha256=binary.sha256, binary=daemon_read.identity(stat), version=self.version)
         self.host.write(posixpath.join(directory, MANIFEST), json.dumps(manifest).encode(), TEXT_MODE, self.desired.group)
 
     def _select(self, generation: str) -> None:

@@ -45,10 +45,12 @@ class Watch:
         self._before = read_service(host, layout)
         stat = host.stat(log) if log else None
         self._offset = stat.size if stat else 0
+        self._dying = ""
 
     def until_ready(self, generation: str, probe: Optional[Probe], timeout: float, crashes: int, restarted: bool) -> None:
         """Raises NotReady. `restarted`: the process that was there before doesn't count."""
         base = self._before.restarts
+        dead, dying = None, ""
         while True:
             now = read_service(self._host, self._layout)
             fresh = not restarted or now.invocation != self._before.invocation
@@ -57,8 +59,12 @@ class Watch:
                 raise NotReady("the service failed (%s)" % _death(now))
             # systemd counts on through a restart of a service that was crashing, and from zero otherwise.
             base = base if now.restarts >= base else 0
+            # Started again it has no cause of death any more, and buries its last words under what it writes at every start.
+            if fresh and not now.up and now.died_of:
+                dead, dying = now, self._written()
             if fresh and crashes and now.restarts - base >= crashes:
-                raise NotReady("the process died %d times in %.0f s (%s)" % (now.restarts - base, elapsed, _death(now)))
+                self._dying = dying
+                raise NotReady("the process died %d times in %.0f s (%s)" % (now.restarts - base, elapsed, _death(dead or now)))
             # The probe is asked even while there is no process: it may have to protect the cluster meanwhile.
             missing = probe.poll(elapsed) if probe else self._young(now)
             missing = _state(now, generation, fresh) or missing
@@ -72,12 +78,15 @@ class Watch:
 
     def last_words(self, lines: int) -> str:
         """What the daemon wrote since, without secrets; what systemd noted where the daemon didn't get to write anything."""
-        text = self._host.tail(self._log, self._offset, _TAIL).decode(errors="replace") if self._log else ""
+        text = self._dying or self._written()
         if not text.strip():
             text = self._host.run(
                 ["journalctl", "--unit=" + self._layout.service, "--lines=%d" % lines, "--output=cat", "--no-pager"], 20
             ).out
         return "\n".join(line[:_LONGEST_LINE] for line in self._redactor.mask(text).strip().splitlines()[-lines:])
+
+    def _written(self) -> str:
+        return self._host.tail(self._log, self._offset, _TAIL).decode(errors="replace") if self._log else ""
 
     def _young(self, now: Service) -> Optional[str]:
         return None if now.started and self._host.monotonic() - now.started >= _SETTLED else "the process has only just been started"

@@ -129,15 +129,11 @@ def _lost_members(topology: Topology, seen: Observation, states: States) -> Foun
     empty = [m for m in topology.members if m.host in states and not states[m.host].member_holds]
     holding = [n for n in topology.nodes if n.host in states and states[n.host].node_holds]
     if empty and holding:
-        all_empty = len(empty) == len(topology.members)
         yield Finding(
             "data.members-empty",
             tuple(sorted({m.host for m in empty})),
-            "%s of HoraeMeta empty, while the data nodes %s hold data. A HoraeMeta that starts from nothing would overwrite it."
-            % (
-                "the data directories are" if all_empty else "the data directory is",
-                ", ".join(sorted(n.host for n in holding)),
-            ),
+            "HoraeMeta's data directory is empty, while the data nodes %s hold data. A HoraeMeta that starts from nothing would overwrite it."
+            % ", ".join(sorted(n.host for n in holding)),
             "Restore HoraeMeta from a snapshot (etcdctl snapshot restore; docs/operations.md), or bring back the disk. If the data may "
             "go, remove it by hand on the data nodes first.",
         )

@@ -73,6 +73,11 @@ class _Notes:
         self.answered = True
         return result
 
+    def succeeds(self, ask: Callable[[], None]) -> bool:
+        before = len(self.errors)
+        self.read(ask)
+        return len(self.errors) == before
+
 
 def observe(
     topology: Topology,
@@ -143,9 +148,7 @@ def _read_member(cluster: str, member: Member, client: Client, read_cluster: boo
     etcd = Etcd(member.etcd, client)
     leader_url = api.read(lambda: meta(client, "GET", member.api + "/debug/leader"))
     status = gateway.read(etcd.status)
-    healthy_before = len(gateway.errors)
-    gateway.read(etcd.health)
-    healthy = len(gateway.errors) == healthy_before
+    healthy = status is not None and gateway.succeeds(etcd.health)
     leading = status is not None and status.leader_id == status.member_id
     listed = gateway.read(etcd.members) if leading else None
     simulator, version = _identity(client, member.api) if identify and api.answered else (False, None)
@@ -174,14 +177,13 @@ def _read_node(node: Node, client: Client, identify: bool) -> NodeSeen:
     shards_url = node.http + "/debug/shards"
     shards = notes.read(lambda: understood(shards_url, client.get(shards_url).json(), _shards)) if notes.answered else None
     reachable = notes.answered
-    connected = len(notes.errors)
-    notes.read(lambda: client.connect(node.address, node.grpc_port))
+    grpc = reachable and notes.succeeds(lambda: client.connect(node.address, node.grpc_port))
     simulator, version = _identity(client, node.http) if identify and reachable else (False, None)
     return NodeSeen(
         host=node.host,
         reachable=reachable,
         ok=isinstance(greeting, dict) and greeting.get("status") == "ok",
-        grpc=len(notes.errors) == connected,
+        grpc=grpc,
         shards=shards,
         version=version,
         simulator=simulator,

@@ -40,7 +40,9 @@ def wait(
     least once, and one last time at the end of `timeout`.
     """
     start = clock.monotonic()
+    end = start + timeout
     in_a_row = 0
+    last = False
     while True:
         looked = clock.monotonic()
         missing = poll(looked - start)
@@ -48,6 +50,7 @@ def wait(
         now = clock.monotonic()
         if in_a_row >= times:
             return Waited(None, now - start)
-        if now - start >= timeout:
+        if last or now >= end:
             return Waited(missing or "it was ready only %d of %d times in a row" % (in_a_row, times), now - start)
-        clock.sleep(max(0.0, min(looked + interval, start + timeout) - now))
+        last = looked + interval >= end
+        clock.sleep(max(0.0, (end if last else looked + interval) - now))

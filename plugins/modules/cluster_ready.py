@@ -179,7 +179,7 @@ def record(module: AnsibleModule, wish: verify.Gate, passed: verify.Passed) -> d
     if not module.check_mode:
         verify.write_record(wish.topology, passed.seen, wanted, wish.request_timeout)
     key = assignment.key(wish.topology.cluster)
-    before, after = ("" if a is None else a.to_json() + "\n" for a in (found, wanted if cluster else None))
+    before, after = ("" if a is None else a.to_json(indent=1) + "\n" for a in (found, wanted if cluster else None))
     return {
         "changed": True,
         "record_written": True,

@@ -97,9 +97,7 @@ options:
         type: str
         required: true
   environment:
-    description:
-      - Environment variables, written to the file C(environment) of the generation.
-      - The unit refers to it with C(EnvironmentFile=@dir@/environment).
+    description: Written to the file C(environment) of the generation, which the unit names with C(EnvironmentFile=@dir@/environment).
     type: dict
     default: {}
   unit:
@@ -164,8 +162,7 @@ options:
     default: false
   ready:
     description:
-      - What has to be true for the service to be ready, as a probe of this collection, for example C({kind. tcp, host. 192.0.2.11, port. 8831}).
-      - Kinds are C(http), C(tcp), C(all), C(member), C(node) and C(node_shards).
+      - What has to be true for the service to be ready. C(kind) is C(http), C(tcp), C(all), C(member), C(node) or C(node_shards).
       - Without it a process that stays up for a moment counts as ready.
     type: dict
   ready_timeout:
@@ -208,7 +205,7 @@ options:
     type: str
     default: ''
   min_age:
-    description: Seconds that the running process must have lived before it is restarted. Waited for.
+    description: Seconds that the running process must have lived before O(state=restarted) or O(state=stopped) stops it. Waited for.
     type: float
     default: 0
   keep:
@@ -260,8 +257,6 @@ EXAMPLES = r"""
     configs:
       - name: horaemeta.toml
         content: "{{ horaemeta_toml }}"
-    environment:
-      DEFAULT_CLUSTER_NODE_COUNT: "3"
     unit: |
       [Unit]
       Description=HoraeMeta
@@ -278,9 +273,6 @@ EXAMPLES = r"""
       - path: /etc/sysusers.d/horaemeta.conf
         content: "u horaemeta - \"HoraeMeta\" /var/lib/horaemeta\n"
         apply: sysusers
-    links:
-      - path: /etc/horaemeta/horaemeta.toml
-        target: "@current@/horaemeta.toml"
     ports: [8080, 2379, 2380]
     ready:
       kind: http
@@ -295,14 +287,11 @@ EXAMPLES = r"""
     user: haproxy
     group: haproxy
     executable: /usr/sbin/haproxy
-    packages:
-      - name: haproxy
-        provides: /usr/sbin/haproxy
+    packages: [{name: haproxy, provides: /usr/sbin/haproxy}]
     configs:
       - name: haproxy.cfg
         content: "{{ lookup('ansible.builtin.template', 'haproxy.cfg.j2') }}"
-    checks:
-      - [/usr/sbin/haproxy, -c, -f, "@dir@/haproxy.cfg"]
+    checks: [[/usr/sbin/haproxy, -c, -f, "@dir@/haproxy.cfg"]]
     unit: "{{ lookup('ansible.builtin.template', 'haproxy.service.j2') }}"
 
 - name: HoraeMeta is gone; its data stays
@@ -317,11 +306,8 @@ generation:
   description: Name of the desired generation, a digest. V(null) for O(state=stopped) and O(state=absent).
   type: str
   returned: always
-  sample: 4f1c09a2be77
 running:
-  description:
-    - Generation that the running process was started from, V(null) when there is no process.
-    - V(unknown) for a process that was started by a unit of somebody else's.
+  description: Generation that the process was started from, V(null) without a process, V(unknown) when it was started by another unit.
   type: str
   returned: always
 current:
@@ -356,13 +342,11 @@ version:
   description: What the binary says of itself.
   type: str
   returned: always
-  sample: HoraeDB Server Version 2.1.0
 steps:
   description: What was done, or in check mode would be done, in words.
   type: list
   elements: str
   returned: always
-  sample: [stage generation 4f1c09a2be77, start horaemeta.service]
 """
 
 import os  # noqa: E402
@@ -373,39 +357,42 @@ from ansible_collections.horaedb.cluster.plugins.module_utils.daemon_host import
 
 
 def argument_spec() -> dict:
+    text, path = {"type": "str"}, {"type": "path"}
+    required, required_path = {"type": "str", "required": True}, {"type": "path", "required": True}
+
     def several(**options: dict) -> dict:
         return {"type": "list", "elements": "dict", "default": [], "options": options}
 
     return {
-        "name": {"type": "str", "required": True},
-        "root": {"type": "path", "required": True},
-        "user": {"type": "str"},
-        "group": {"type": "str"},
+        "name": required,
+        "root": required_path,
+        "user": text,
+        "group": text,
         "binary": {
             "type": "dict",
             "options": {
-                "name": {"type": "str", "required": True},
-                "src": {"type": "str"},
-                "url": {"type": "str"},
-                "checksum": {"type": "str"},
+                "name": required,
+                "src": text,
+                "url": text,
+                "checksum": text,
                 "version_command": {"type": "list", "elements": "str", "default": []},
-                "path": {"type": "path"},
+                "path": path,
                 "size": {"type": "int"},
             },
         },
-        "executable": {"type": "path"},
-        "packages": several(name={"type": "str", "required": True}, provides={"type": "path", "required": True}),
-        "configs": several(name={"type": "str", "required": True}, content={"type": "str", "required": True}),
+        "executable": path,
+        "packages": several(name=required, provides=required_path),
+        "configs": several(name=required, content=required),
         "environment": {"type": "dict", "default": {}},
-        "unit": {"type": "str"},
+        "unit": text,
         "checks": {"type": "list", "elements": "list", "default": []},
         "files": several(
-            path={"type": "path", "required": True},
-            content={"type": "str", "required": True},
+            path=required_path,
+            content=required,
             mode={"type": "str", "default": "0644"},
             apply={"type": "str", "choices": ["none", "sysusers", "tmpfiles"], "default": "none"},
         ),
-        "links": several(path={"type": "path", "required": True}, target={"type": "str", "required": True}),
+        "links": several(path=required_path, target=required),
         "state": {"type": "str", "choices": ["started", "restarted", "stopped", "absent"], "default": "started"},
         "force": {"type": "bool", "default": False},
         "ready": {"type": "dict"},
@@ -420,7 +407,7 @@ def argument_spec() -> dict:
         "must_hold_hint": {"type": "str", "default": ""},
         "min_age": {"type": "float", "default": 0},
         "keep": {"type": "int", "default": 3},
-        "log": {"type": "path"},
+        "log": path,
         "lines": {"type": "int", "default": 20},
         "secrets": {"type": "list", "elements": "str", "default": [], "no_log": True},
         "lock_timeout": {"type": "float", "default": 300},
@@ -433,25 +420,30 @@ def main() -> None:
         argument_spec=argument_spec(),
         supports_check_mode=True,
         required_if=[("state", "started", required), ("state", "restarted", required)],
-        mutually_exclusive=[("binary", "executable")],
     )
-    # Ansible's own answer carries every option back, contents of configurations included.
-    hidden = {"invocation": {}}
-    if os.geteuid() != 0:
-        module.fail_json(msg="the daemon can only be managed by root: set become to true for this host.", **hidden)
+    result = {}
     try:
-        layout = daemon_desired.Layout(module.params["name"], daemon_desired.root_of(module.params))
-        create = not module.check_mode and module.params["state"] not in ("stopped", "absent")
-        with daemon_lock.locked(layout.lock, module.params["lock_timeout"], create=create, trace=not module.check_mode):
-            result = daemon_run.run(TargetHost(module), module.params, module.check_mode, module._diff)
+        result = locked_run(module)
     except daemon_desired.Refused as refused:
-        module.fail_json(msg=str(refused), **hidden)
+        result.update(failed=True, msg=str(refused))
     except OSError as error:
         where = error.filename or "the host"
-        module.fail_json(msg="%s: %s. What was in use before is still in place; run it again." % (where, error.strerror), **hidden)
+        result.update(failed=True, msg="%s: %s. What was in use before is still in place; run it again." % (where, error.strerror))
+    # Ansible's own would carry every option back, contents of configurations included.
+    result["invocation"] = {}
     if result.get("failed"):
-        module.fail_json(**dict(result, **hidden))
-    module.exit_json(**dict(result, **hidden))
+        module.fail_json(**result)
+    module.exit_json(**result)
+
+
+def locked_run(module: AnsibleModule) -> dict:
+    if os.geteuid() != 0:
+        raise daemon_desired.Refused("the daemon can only be managed by root: set become to true for this host.")
+    params = module.params
+    lock = daemon_desired.Layout(params["name"], daemon_desired.root_of(params)).lock
+    create = not module.check_mode and params["state"] not in ("stopped", "absent")
+    with daemon_lock.locked(lock, params["lock_timeout"], create=create, trace=not module.check_mode):
+        return daemon_run.run(TargetHost(module), params, module.check_mode, module._diff)
 
 
 if __name__ == "__main__":

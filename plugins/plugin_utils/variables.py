@@ -19,8 +19,8 @@ import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import yaml
 from ansible.errors import AnsibleError
+from ansible.module_utils.common.yaml import yaml_load
 from ansible.parsing.dataloader import DataLoader
 from ansible.playbook.task import Task
 from ansible.template import Templar
@@ -35,7 +35,7 @@ NODE_ROLES = ("horaedb", "meta_proxy")
 def defaults(role: str) -> dict[str, Any]:
     """A role's defaults, untemplated: they hold no expressions (under test)."""
     with (ROLES / role / "defaults" / "main.yml").open(encoding="utf-8") as stream:
-        return dict(yaml.safe_load(stream))
+        return dict(yaml_load(stream))
 
 
 class Variables:
@@ -51,33 +51,18 @@ class Variables:
         if given is not None:
             return list(given)
         variable = role + "_group"
-        return list(self._task_vars["groups"].get(self.own({variable: defaults(role)[variable]})[variable], []))
-
-    def own(self, wanted: Mapping[str, Any]) -> dict[str, Any]:
-        """Variables of the task's own host; `wanted` is what they are where nobody set them."""
-        return self._read(self._task_vars["inventory_hostname"], self._task_vars, wanted)
+        name = self.of(self._task_vars["inventory_hostname"], {variable: defaults(role)[variable]})[variable]
+        return list(self._task_vars["groups"].get(name, []))
 
     def of_members(self, hosts: Sequence[str]) -> dict[str, dict[str, Any]]:
-        return {host: self._of_host(host, MEMBER_ROLE) for host in hosts}
+        return self._of_roles(hosts, MEMBER_ROLE)
 
     def of_nodes(self, hosts: Sequence[str]) -> dict[str, dict[str, Any]]:
-        return {host: self._of_host(host, *NODE_ROLES) for host in hosts}
+        return self._of_roles(hosts, *NODE_ROLES)
 
-    def _of_host(self, host: str, *roles: str) -> dict[str, Any]:
-        if host not in self._task_vars["groups"]["all"]:
-            raise AnsibleError("%s is not in the inventory. Correct the option members or nodes." % host)
-        hostvars = self._task_vars["hostvars"]
-        manager = hostvars._variable_manager
-        there = manager.get_vars(
-            play=self._task._parent._play, host=manager._inventory.get_host(host), task=self._task, include_hostvars=False
-        )
-        there["hostvars"] = hostvars
-        wanted: dict[str, Any] = {"ansible_host": None}
-        for role in roles:
-            wanted.update(defaults(role))
-        return self._read(host, there, wanted)
-
-    def _read(self, host: str, there: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
+    def of(self, host: str, wanted: Mapping[str, Any]) -> dict[str, Any]:
+        """Variables of one host; `wanted` is what they are where nobody set them."""
+        there = self._there(host)
         templar = Templar(loader=self._loader, variables=there)
         values = {}
         for name, default in wanted.items():
@@ -86,3 +71,21 @@ class Variables:
             except AnsibleError as error:
                 raise AnsibleError("%s of host %s can't be read: %s. Correct it, or set what it uses." % (name, host, error)) from error
         return values
+
+    def _of_roles(self, hosts: Sequence[str], *roles: str) -> dict[str, dict[str, Any]]:
+        wanted: dict[str, Any] = {"ansible_host": None}
+        for role in roles:
+            wanted.update(defaults(role))
+        return {host: self.of(host, wanted) for host in hosts}
+
+    def _there(self, host: str) -> Mapping[str, Any]:
+        if host == self._task_vars["inventory_hostname"]:
+            return self._task_vars
+        if host not in self._task_vars["groups"]["all"]:
+            raise AnsibleError("%s is not in the inventory. Correct the option members or nodes." % host)
+        hostvars = self._task_vars["hostvars"]
+        manager = hostvars._variable_manager
+        there = manager.get_vars(
+            play=self._task._parent._play, host=manager._inventory.get_host(host), task=self._task, include_hostvars=False
+        )
+        return {**there, "hostvars": hostvars}

@@ -12,7 +12,7 @@ import subprocess
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -47,16 +47,19 @@ def run(
     inventory: pathlib.Path,
     *arguments: str,
     variables: Mapping[str, object] | None = None,
-    kill_at: str | None = None,
+    kill_at: str | Callable[[str], bool] | None = None,
     kill_after: float = 0.0,
     environment: Mapping[str, str] | None = None,
     timeout: float = 600,
     prefix: Sequence[str] = (),
+    cwd: pathlib.Path = ROOT,
 ) -> Run:
-    """Runs `playbook` (a path from the root of the checkout, or a name of the collection).
+    """Runs `playbook` (a path from `cwd`, the root of the checkout, or a name of the collection).
 
-    kill_at: SIGKILL to the whole process group, `kill_after` seconds after the first line of output that contains this text.
+    kill_at: SIGKILL to everything that the run started on this machine, `kill_after` seconds after the first line of output
+    that contains this text, or for which this function says so.
     """
+    fatal = (lambda line: kill_at in line) if isinstance(kill_at, str) else kill_at
     command = [*prefix, "ansible-playbook", "-i", str(inventory), playbook, *arguments]
     if variables:
         command += ["--extra-vars", json.dumps(dict(variables))]
@@ -65,7 +68,7 @@ def run(
         surroundings.update(PYTHONPATH=str(COUNTING), HORAE_COUNT=log.name, PYTHONUNBUFFERED="1", **(environment or {}))
         started = time.monotonic()
         process = subprocess.Popen(
-            command, cwd=ROOT, env=surroundings, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+            command, cwd=cwd, env=surroundings, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
         )
         assert process.stdout is not None
         lines: list[str] = []
@@ -73,7 +76,7 @@ def run(
         with watchdog:
             for line in process.stdout:
                 lines.append(line)
-                if kill_at and kill_at in line:
+                if fatal and fatal(line):
                     # The moment inside the task is the point of the test, not a wait for something.
                     with contextlib.suppress(subprocess.TimeoutExpired):
                         process.wait(kill_after or 0.001)
@@ -100,9 +103,29 @@ class _Watchdog:
         self._timer.cancel()
 
     def kill(self) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+        # Ansible's workers and their ssh are in sessions of their own, and would go on. Stopped first, none of them can start another.
+        family: set[int] = set()
+        while fresh := _family(self._process.pid) - family:
+            _signal(fresh, signal.SIGSTOP)
+            family |= fresh
+        _signal(family, signal.SIGKILL)
 
     def _expire(self) -> None:
         self.expired = True
         self.kill()
+
+
+def _family(root: int) -> set[int]:
+    """`root` and every process below it."""
+    listed = subprocess.run(["ps", "-e", "-o", "pid=,ppid="], check=True, capture_output=True, text=True).stdout
+    parents = {int(pid): int(parent) for pid, parent in map(str.split, listed.splitlines())}
+    family = {root} & set(parents)
+    while below := {pid for pid, parent in parents.items() if parent in family} - family:
+        family |= below
+    return family
+
+
+def _signal(pids: set[int], number: signal.Signals) -> None:
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)

@@ -82,8 +82,9 @@ class Cluster:
         self.root = root
         self.settings = settings
         self._binaries = binaries
+        self.real = binaries.real
         self._client, self._peer, self._meta_http = Ports.take(), Ports.take(), [Ports.take()] * settings.members
-        if binaries.real:
+        if self.real:
             # The real one listens on every interface: on one machine the ports must differ,
             # and then only the leader itself can be asked.
             self._meta_http = [Ports.take() for _ in range(settings.members)]
@@ -261,7 +262,7 @@ class Cluster:
     def meta(self, method: str, path: str, body: Any = None, index: Optional[int] = None, **options: Any) -> Reply:
         """Asks a member; by default the first running one, which forwards (a real one is asked where it leads)."""
         if index is None:
-            index = self.leader_index() if self._binaries.real else next(i for i, m in enumerate(self.members) if m.running())
+            index = self.leader_index() if self.real else next(i for i, m in enumerate(self.members) if m.running())
         return ask(method, self.api(index) + path, body, **options)
 
     def clusters(self) -> List[Dict[str, Any]]:

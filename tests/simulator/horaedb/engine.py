@@ -110,7 +110,10 @@ class Engine:
             answer = call("POST", "http://%s/simulator/sql" % owner, {"query": text}, FORWARD_TIMEOUT)
         except Unreachable as error:
             raise QueryError(UNREACHABLE % (owner, error)) from error
-        body = dict(answer.json())
+        try:
+            body = dict(answer.json())
+        except ValueError as error:
+            raise QueryError(UNREACHABLE % (owner, "not a data node: status %d" % answer.status)) from error
         if answer.status != 200:
             raise QueryError(str(body["error"]))
         return body

@@ -57,4 +57,4 @@ class Dispatcher:
         with self._lock:
             self._backoff.succeeded(node)
         if answer.status != 200:
-            raise DispatchError("%s on %s: %s" % (order, node, answer.json().get("error")))
+            raise DispatchError("%s on %s: %s" % (order, node, answer.body[:500].decode(errors="replace")))

@@ -10,6 +10,7 @@ import base64
 import json
 import socket
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Callable
@@ -55,9 +56,10 @@ class Server:
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
 
     def stop(self) -> None:
-        self._released.set()
-        self._server.shutdown()
-        self._server.server_close()
+        if not self._released.is_set():
+            self._released.set()
+            self._server.shutdown()
+            self._server.server_close()
 
 
 @dataclass
@@ -154,6 +156,7 @@ class FakeNode:
     def __post_init__(self) -> None:
         self.http = Server(self.answer)
         self.grpc = socket.create_server(("127.0.0.1", 0))
+        self.grpc_port: int = self.grpc.getsockname()[1]
 
     def model(self) -> Node:
         return Node(
@@ -162,7 +165,7 @@ class FakeNode:
             server_addr=self.server_addr,
             bind_addr="0.0.0.0",
             http_port=self.http.port,
-            grpc_port=self.grpc.getsockname()[1],
+            grpc_port=self.grpc_port,
             mysql_port=3307,
             postgresql_port=5433,
             data_dir="/var/lib/horaedb",
@@ -287,8 +290,8 @@ class World:
         return 200, {"rows": [{"nonce": self.row}]}
 
     def stop(self) -> None:
-        for thing in (*self.members.values(), *self.nodes.values()):
-            thing.stop()
+        with ThreadPoolExecutor(len(self.members) + len(self.nodes)) as pool:
+            list(pool.map(lambda thing: thing.stop(), [*self.members.values(), *self.nodes.values()]))
 
 
 def ok(data: Any) -> Reply:

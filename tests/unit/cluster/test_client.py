@@ -36,7 +36,7 @@ def serve():
         ("http://127.0.0.1:%d/" % refused_port(), "connection refused"),
         ("http://does-not-exist.invalid:80/", "can't be resolved"),
         ("https://127.0.0.1:1/", "not an http:// address"),
-        ("http://127.0.0.1:notaport/", "doesn't answer"),
+        ("http://127.0.0.1:notaport/", "notaport"),
         ("nonsense", "not an http:// address"),
     ],
 )

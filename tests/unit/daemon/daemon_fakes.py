@@ -109,9 +109,6 @@ class FakeHost(TargetHost):
     def digest(self, path: str) -> str:
         return super().digest(self.at(path))
 
-    def uid(self, user: str) -> Optional[int]:
-        return None
-
     def gid(self, group: str) -> Optional[int]:
         return self.groups.get(group)
 
@@ -181,6 +178,9 @@ class FakeHost(TargetHost):
         if name == "systemd-sysusers":
             self.groups["tiny"] = GROUPS["tiny"]
         return Ran(0, "tinyd 1.0\n" if name == "tinyd" else "", "")
+
+    def run_as(self, user: str, group: str, argv: Sequence[str], limit: float) -> Ran:
+        return self.run(argv, limit)
 
     def monotonic(self) -> float:
         return self.clock

@@ -9,8 +9,7 @@ from typing import Any, Dict, Optional
 import pytest
 from ansible_collections.horaedb.cluster.plugins.module_utils import daemon_refuse
 from ansible_collections.horaedb.cluster.plugins.module_utils.daemon_desired import Refused
-from ansible_collections.horaedb.cluster.plugins.module_utils.daemon_host import Ran, TargetHost
-from ansible_collections.horaedb.cluster.plugins.module_utils.daemon_prove import explain
+from ansible_collections.horaedb.cluster.plugins.module_utils.daemon_host import TargetHost
 
 HEADER = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
 TCP = HEADER + "   0: 0100007F:1F90 00000000:0000 0A 0:0 0:0 0 0 0 4711 1 0 100 0 0 10 0\n   1: 0B0200C0:1F91 0:0 01 0:0 0:0 0 0 0 4712 1\n"
@@ -94,25 +93,3 @@ def test_held(tmp_path: pathlib.Path, content: Optional[str], words: str, folder
             daemon_refuse.held(TargetHost(None), [str(path)], "Restore it first.")
     else:
         daemon_refuse.held(TargetHost(None), [str(path)], "")
-
-
-@pytest.mark.parametrize(
-    ("ran", "noexec", "words"),
-    [
-        (
-            Ran(1, "", "/o/.new-1/d: /lib/x86_64-linux-gnu/libc.so.6: version `GLIBC_2.35' not found"),
-            False,
-            "built for a newer system (GLIBC_2.35)",
-        ),
-        (Ran(126, "", "setpriv: failed to execute /o/.new-1/d: Exec format error"), False, "another architecture than x86_64"),
-        (Ran(127, "", "d: error while loading shared libraries: liblzma.so.5: cannot open shared object file"), False, "has liblzma.so.5"),
-        (Ran(126, "", "setpriv: failed to execute /o/.new-1/d: Permission denied"), True, "mounted noexec"),
-        (Ran(126, "", "setpriv: failed to execute /o/.new-1/d: Permission denied"), False, "exit status 126"),
-        (Ran(127, "", "timeout: failed to run command '/o/.new-1/d': No such file or directory"), False, "another C library"),
-        (Ran(124, "", ""), False, "said nothing within 20 s"),
-        (Ran(3, "", ""), False, "exit status 3: it printed nothing"),
-    ],
-)
-def test_a_binary_that_does_not_run_is_explained(ran: Ran, noexec: bool, words: str) -> None:
-    explained = explain(ran, "/o/.new-1/d", lambda _path: noexec, "x86_64")
-    assert words in explained and ".new-1/" not in explained.replace("/o/.new-1/d is", "").replace("holds /o/.new-1/d", "")

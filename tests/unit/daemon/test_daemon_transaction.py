@@ -376,6 +376,14 @@ def test_last_words_are_shown_without_secrets(host: FakeHost) -> None:
 # Taking it away
 
 
+def test_a_young_process_is_not_stopped_before_its_time(host: FakeHost) -> None:
+    """Breaks when the stop of the single-member procedure makes a node take back its locks twice within 30 s, which panics."""
+    converge(host, options())
+    started = host.systemd.started
+    daemon_run.run(host, options(state="stopped", min_age=30.0))
+    assert not host.systemd.pid and host.clock >= started + 30
+
+
 def test_stopped_stops_and_does_nothing_else(host: FakeHost) -> None:
     converge(host, options())
     result = daemon_run.run(host, options(state="stopped"))

@@ -1,0 +1,29 @@
+"""`make docs`: the reference of modules, filters and roles, out of the documentation that they carry."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+
+from lab import environment
+from lab.console import LabError, say
+from lab.paths import ROOT
+
+TARGET = ROOT / "build" / "docs"
+
+
+def run() -> None:
+    bin_folder = environment.ensure("test", (environment.VENV,))
+    tool = str(bin_folder / "antsibull-docs")
+    if TARGET.exists():
+        shutil.rmtree(TARGET)
+    TARGET.mkdir(parents=True)
+    commands = (
+        (tool, "lint-collection-docs", "--plugin-docs", str(ROOT)),
+        (tool, "collection", "--use-current", "--squash-hierarchy", "--output-format", "simplified-rst", "--dest-dir", str(TARGET), "horaedb.cluster"),
+    )
+    # Both, as pages are of use even while the linter still finds something.
+    codes = [subprocess.run(command, cwd=ROOT, env=environment.variables(bin_folder), check=False).returncode for command in commands]
+    if any(codes):
+        raise LabError("the documentation has the findings above")
+    say(f"written: {TARGET}")

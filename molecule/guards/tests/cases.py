@@ -1,0 +1,221 @@
+"""One row per rule of the guard: a change to a good inventory, and the words of the refusal. `{db1}` stands for the address of db1."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from tests.support.site import Variables
+
+COUNT = "horaemeta_default_cluster_node_count"
+SHARDS = "horaemeta_default_cluster_shard_total"
+DYNAMIC = {"horaemeta_topology_type": "dynamic"}
+REMOTE_STORE = {
+    "horaedb_object_store": {
+        "type": "S3",
+        "key_id": "id",
+        "key_secret": "secret",
+        "endpoint": "https://s3.example.com",
+        "bucket": "b",
+        "prefix": "p",
+    }
+}
+REMOTE_WAL = {"horaedb_wal": {"type": "Kafka", "kafka": {"client": {"boost_brokers": ["kafka.example.com:9092"]}}}}
+
+
+@dataclass(frozen=True)
+class Case:
+    """`says`: words of ONE sentence, the one that begins with the rule. `also`: other rules that the same change breaks."""
+
+    rule: str
+    says: Sequence[str]
+    everywhere: Variables = field(default_factory=dict)
+    hosts: Mapping[str, Variables] = field(default_factory=dict)
+    groups: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    arguments: Sequence[str] = ()
+    also: Sequence[str] = ()
+    title: str = ""
+
+    def __str__(self) -> str:
+        return self.title or self.rule
+
+
+def meta_client(**values: object) -> Variables:
+    return {"horaedb_settings": {"cluster_deployment": {"meta_client": values}}}
+
+
+def etcd_client(**values: object) -> Variables:
+    return {"horaedb_settings": {"cluster_deployment": {"etcd_client": values}}}
+
+
+# Refused on the controller, from the inventory alone.
+STATIC = [
+    Case("inventory.members", ["no HoraeMeta member", "horaemeta_group"], groups={"horaemeta": []}),
+    Case("inventory.nodes", ["no HoraeDB data node", "horaedb_group"], groups={"horaedb": []}),
+    Case("value.type", ["meta2", "horaemeta_http_port", "'abc'", "whole number"], hosts={"meta2": {"horaemeta_http_port": "abc"}}),
+    Case(
+        "nodes.disagree",
+        ["horaedb_meta_endpoint", "proxy on db1, db3", "direct on db2"],
+        hosts={"db2": {"horaedb_meta_endpoint": "direct"}},
+    ),
+    Case("count.static", ["meta1, meta2, meta3", "is 2", "3 data nodes", COUNT], {COUNT: 2}, title="count too low"),
+    Case("count.static", ["is 4", "3 data nodes", COUNT], {COUNT: 4}, title="count too high"),
+    Case(
+        "count.static",
+        ["is 3", "4 data nodes", COUNT],
+        {COUNT: 3},
+        groups={"horaedb": ["db1", "db2", "db3", "spare"]},
+        title="a node more than the count",
+    ),
+    Case(
+        "count.static",
+        ["meta3", "is 4", "3 data nodes", "horaemeta_environment"],
+        {COUNT: 3},
+        {"meta3": {"horaemeta_environment": {"DEFAULT_CLUSTER_NODE_COUNT": "4"}}},
+        also=["members.disagree"],
+        title="one member's environment wins over the variable",
+    ),
+    Case("count.dynamic", ["is 4", "3 data nodes", "at most", COUNT], {COUNT: 4, **DYNAMIC, **REMOTE_STORE, **REMOTE_WAL}),
+    Case(
+        "members.disagree",
+        [SHARDS, "8 on meta1, meta3", "16 on meta2"],
+        hosts={"meta2": {SHARDS: 16}},
+    ),
+    Case(
+        "members.http-port",
+        ["horaemeta_http_port", "8080 on meta1, meta3", "8081 on meta2"],
+        hosts={"meta2": {"horaemeta_http_port": 8081}},
+    ),
+    Case("members.name", ["meta1", "'a=b'", "horaemeta_node_name"], hosts={"meta1": {"horaemeta_node_name": "a=b"}}),
+    Case("members.duplicate", ["meta1, meta2, meta3", "'same'", "horaemeta_node_name"], {"horaemeta_node_name": "same"}),
+    Case(
+        "members.advertise",
+        ["meta2", "http://0.0.0.0:2379", "horaemeta_address"],
+        hosts={"meta2": {"horaemeta_settings": {"advertise-client-urls": "http://0.0.0.0:2379"}}},
+    ),
+    Case("topology.type", ["'statik'", "static", "dynamic", "horaemeta_topology_type"], {"horaemeta_topology_type": "statik"}),
+    Case("dynamic.store", ["Local on db1, db2, db3", "dynamic", "horaedb_object_store"], {**DYNAMIC, **REMOTE_WAL}),
+    Case(
+        "dynamic.wal",
+        ["RocksDB on db2", "dynamic", "horaedb_wal"],
+        {**DYNAMIC, **REMOTE_STORE, **REMOTE_WAL},
+        {"db2": {"horaedb_wal": {"type": "RocksDB"}}},
+    ),
+    Case("shards.few", ["is 2", "3 data nodes", SHARDS], {SHARDS: 2}),
+    Case("endpoint.url", ["'https://192.0.2.30'", "http://host:port", "horaedb_meta_endpoint"], {"horaedb_meta_endpoint": "https://192.0.2.30"}),
+    Case(
+        "endpoint.direct",
+        ["http://{meta1}:2379", "one of 3 members", "horaedb_meta_endpoint"],
+        {"horaedb_meta_endpoint": "direct"},
+    ),
+    Case(
+        "names.cluster",
+        ["'defaultCluster'", "'other' on db2", "horaedb_cluster_name"],
+        hosts={"db2": {"horaedb_cluster_name": "other"}},
+    ),
+    Case("names.root", ["'/horaedb'", "'/other' on db1", "horaedb_etcd_root_path"], hosts={"db1": {"horaedb_etcd_root_path": "/other"}}),
+    Case("lock.ttl", ["db1", "is 10", "15", "shard_lock_lease_ttl_sec"], hosts={"db1": etcd_client(shard_lock_lease_ttl_sec=10)}),
+    Case("lease.duration", ["db3", "'soon'", "meta_client.lease"], hosts={"db3": meta_client(lease="soon")}),
+    Case(
+        "identity.address",
+        ["db1", "'{db1}:8831'", "carries a port", "horaedb_server_addr"],
+        hosts={"db1": {"horaedb_server_addr": "{db1}:8831"}},
+        title="server address with a port",
+    ),
+    Case(
+        "identity.address",
+        ["db2", "'127.0.0.1'", "loopback", "horaedb_environment"],
+        hosts={"db2": {"horaedb_environment": {"HORAEDB_SERVER_ADDR": "127.0.0.1"}}},
+        title="server address on the loopback, by the environment",
+    ),
+    Case(
+        "identity.address",
+        ["db3", "'0.0.0.0'", "wildcard", "horaedb_server_addr"],
+        hosts={"db3": {"horaedb_server_addr": "0.0.0.0"}},
+        title="wildcard server address",
+    ),
+    Case("identity.bind", ["db1", "'localhost'", "IPv4", "horaedb_bind_addr"], hosts={"db1": {"horaedb_bind_addr": "localhost"}}),
+    Case(
+        "identity.duplicate",
+        ["db1, db2", "{db1}:8831", "horaedb_server_addr"],
+        hosts={"db2": {"horaedb_server_addr": "{db1}"}},
+    ),
+    Case(
+        "machine.twice",
+        ["db1, spare", "{db1}", "ansible_host"],
+        hosts={"spare": {"ansible_host": "{db1}", "horaedb_server_addr": "{spare}"}},
+        groups={"horaedb": ["db1", "db2", "db3", "spare"]},
+        title="one address under two names",
+    ),
+    Case(
+        "ports.collide",
+        ["db1", "port 5440", "horaedb_http_port and horaedb_mysql_port"],
+        hosts={"db1": {"horaedb_mysql_port": 5440}},
+    ),
+    Case(
+        "ports.collide",
+        ["meta1", "port 8080", "horaedb_http_port and horaemeta_http_port"],
+        hosts={"meta1": {"horaedb_http_port": 8080}},
+        groups={"horaedb": ["meta1", "db2", "db3"]},
+        title="the ports of both daemons on one host",
+    ),
+    Case("paths.relative", ["db1", "'data'", "horaedb_data_dir"], hosts={"db1": {"horaedb_data_dir": "data"}}),
+    Case("paths.temporary", ["db2", "/tmp/horaedb", "horaedb_data_dir"], hosts={"db2": {"horaedb_data_dir": "/tmp/horaedb"}}),
+    Case("paths.home", ["meta3", "/home/horaemeta", "horaemeta_data_dir"], hosts={"meta3": {"horaemeta_data_dir": "/home/horaemeta"}}),
+    Case(
+        "paths.collide",
+        ["meta1", "/srv/horae", "/srv/horae/db", "horaemeta_data_dir", "horaedb_data_dir"],
+        hosts={"meta1": {"horaemeta_data_dir": "/srv/horae", "horaedb_data_dir": "/srv/horae/db"}},
+        groups={"horaedb": ["meta1", "db2", "db3"]},
+    ),
+]
+
+# Said, and not refused.
+WARNED = [
+    Case("members.even", ["2 members", "survive the loss of 0", "horaemeta"], groups={"horaemeta": ["meta1", "meta2"]}),
+    Case("names.default", ["'mine'", "defaultCluster", "horaemeta_default_cluster_name"], {"horaemeta_default_cluster_name": "mine"}),
+    Case("lease.long", ["db1", "12s", "8.0 s", "10 s", "meta_client.lease"], hosts={"db1": meta_client(lease="12s")}),
+]
+
+# The host itself has to be asked: one shell line, no module.
+ASKED = [
+    Case("host.python", ["nopy", "/usr/bin/python3", "missing", "3.8", "apt-get install python3"], groups={"horaedb": ["db1", "db2", "nopy"]}),
+    Case("host.systemd", ["nopy", "systemd is 241", "247"], groups={"horaedb": ["db1", "db2", "nopy"]}, also=["host.python"]),
+    Case("host.root", ["db2", "user id 1000", "ansible_become"], hosts={"db2": {"ansible_user": "ops"}}),
+    Case(
+        "host.become",
+        ["db1", "Incorrect sudo password", "ansible_become_password"],
+        hosts={"db1": {"ansible_user": "ops-asked", "ansible_become": True, "ansible_become_password": "wrong"}},
+        title="wrong sudo password",
+    ),
+    Case(
+        "host.become",
+        ["db1", "Missing sudo password", "ansible_become_password"],
+        hosts={"db1": {"ansible_user": "ops-asked", "ansible_become": True}},
+        title="no sudo password",
+    ),
+    Case(
+        "host.shell",
+        ["meta1", "not in the sudoers file", "sudo"],
+        hosts={"meta1": {"ansible_user": "plain", "ansible_become": True, "ansible_become_password": "a-password"}},
+        title="a user without sudo rights",
+    ),
+    Case(
+        "host.shell",
+        ["meta2", "This account is currently not available"],
+        hosts={"meta2": {"ansible_user": "games"}},
+        title="a user without a shell",
+    ),
+]
+
+# The host can be deployed to, and what the hosts and the cluster say together is refused: nothing lives yet.
+FRESH = [
+    Case(
+        "machine.twice",
+        ["db2, spare", "one machine", "machine id", "ansible_host"],
+        hosts={"spare": {"ansible_host": "{db2}", "horaedb_address": "{spare}"}},
+        groups={"horaedb": ["db1", "db2", "db3", "spare"]},
+        title="one machine under two names with two addresses",
+    ),
+    Case("bootstrap.partial", ["meta1, meta2, db1, db2, db3", "no cluster lives", "--limit"], arguments=["--limit", "meta3"]),
+]

@@ -1,0 +1,46 @@
+"""One member and one data node on one host, as converge.yml left them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tests.support import playbook
+from tests.support.cluster import Cluster
+from tests.support.rows import Rows
+from tests.support.services import process
+from tests.support.traffic import Reader
+
+DAEMONS = ("horaemeta", "horaedb")
+CHANGE = {"horaemeta_settings": {"log": {"level": "debug"}}, "horaedb_settings": {"logger": {"level": "debug"}}}
+
+
+def test_no_proxy_stands_between_one_node_and_one_member(on: Callable[[str], Any]) -> None:
+    """Breaks when the proxy's role ignores that there is nothing to choose between."""
+    assert not on("one").service("horaedb-meta-proxy").is_running
+    assert not on("one").file("/opt/horaedb-meta-proxy").exists
+
+
+def test_both_daemons_are_rolled_on_one_host(inventory: Path, cluster: Cluster, on: Callable[[str], Any]) -> None:
+    """Breaks when a changed configuration reaches only one of the two processes, reaches one twice, or costs shards or rows."""
+    rows = Rows(cluster)
+    rows.write()
+    before = cluster.assert_whole()
+    old = {daemon: process(on("one"), daemon) for daemon in DAEMONS}
+    with Reader(rows.readers()) as reader:
+        run = playbook.run("site.yml", inventory, variables=CHANGE)
+    assert run.rc == 0, run.output
+    new = {daemon: process(on("one"), daemon) for daemon in DAEMONS}
+    for daemon in DAEMONS:
+        unit = on("one").file("/etc/systemd/system/%s.service" % daemon).content_string
+        assert "Environment=HORAE_GENERATION=%s\n" % new[daemon].generation in unit
+        assert new[daemon].generation != old[daemon].generation
+        assert on("one").file("/opt/%s/staged" % daemon).exists is False
+    assert reader.attempts
+    print("outages: %s" % reader.outages("one"))
+    assert cluster.assert_whole() == before
+    rows.assert_kept()
+    again = playbook.run("site.yml", inventory, variables=CHANGE)
+    assert (again.rc, again.changed) == (0, 0), again.output
+    assert {daemon: process(on("one"), daemon) for daemon in DAEMONS} == new

@@ -1,0 +1,1 @@
+"""What happens to clusters. Each story returns what it saw."""

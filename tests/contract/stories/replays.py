@@ -1,0 +1,205 @@
+"""The captures, replayed in their order. Some need the cluster in a certain state first."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+from typing import Any, Callable, Dict, List, Tuple
+
+from harness.captures import Capture, load, send
+from harness.cluster import NAME, Cluster
+from harness.process import wait_for
+from harness.web import Reply
+
+from stories.telling import takes
+
+CREATE = "CREATE TABLE IF NOT EXISTS %s (name string TAG, value double NOT NULL, t timestamp NOT NULL, TIMESTAMP KEY(t)) ENGINE=Analytic"
+INSERT = "INSERT INTO %s(t,name,value) VALUES (1651737067000,'h',100.5)"
+TABLES = ("demo", "t_a", "t_b", "t_c", "t_d", "t_e")
+TRANSIENT = 20.0
+# The scheduler ticks each 5 s; a leader must have made a plan before it may be frozen.
+FIRST_PLAN = 6.0
+
+Replies = Dict[str, Reply]
+
+
+def create(cluster: Cluster, *tables: str) -> None:
+    """Waits for the cluster to become stable, too."""
+    for table in tables:
+        wait_for("create " + table, lambda: cluster.sql(0, CREATE % table).status == 200, 30, 0.3)  # noqa: B023
+        assert cluster.sql(0, INSERT % table).status == 200
+
+
+def owner(cluster: Cluster, table: str) -> int:
+    """The node that has the table."""
+    return next(i for i in range(len(cluster.nodes)) if table in cluster.tables_on(i))
+
+
+def nodes_by_address(cluster: Cluster, net: str) -> Dict[str, str]:
+    return {"%s.%d:8831" % (net, 31 + i): cluster.node_name(i) for i in range(len(cluster.nodes))}
+
+
+@takes(25)
+def replay_static(stage: Any) -> Replies:
+    cluster = stage.cluster().start()
+    create(cluster, *TABLES)
+    db = owner(cluster, "demo")
+    elsewhere = next(t for t in TABLES if t not in cluster.tables_on(db))
+    replace = dict(nodes_by_address(cluster, "172.30.0"), t_e=elsewhere)
+    replies = {c.id: send(cluster, c, replace, db) for c in [*load("meta"), *load("db")]}
+    return {case: dataclasses.replace(reply, text=reply.text.replace('"%s"' % elsewhere, '"t_e"')) for case, reply in replies.items()}
+
+
+def set_frozen(cluster: Cluster, frozen: bool) -> None:
+    reply = cluster.meta("PUT", "/debug/clusters/%s/enableSchedule" % NAME, {"enable": frozen})
+    assert reply.body == {"status": "success", "data": frozen}, reply
+
+
+def settle(cluster: Cluster) -> None:
+    """Whole, nothing running, and the leader old enough to be frozen."""
+
+    def quiet() -> bool:
+        try:
+            return cluster.ready() and cluster.meta("GET", "/api/v1/clusters/%s/procedure" % NAME).body["data"] == []
+        except (OSError, KeyError):
+            return False
+
+    wait_for("a whole cluster", quiet, 60, 0.3)
+    started = time.monotonic()
+    wait_for("the leader's first plan", lambda: time.monotonic() - started > FIRST_PLAN and quiet(), 60, 0.3)
+
+
+def after_the_freeze_of_a_young_leader(cluster: Cluster) -> None:
+    """The captured request kills the leader; it has to come back before the others are asked."""
+    wait_for("a crash", lambda: any(not m.running() for m in cluster.members), 15)
+    for member in cluster.members:
+        if not member.running():
+            member.start()
+    wait_for("members healthy", lambda: all(cluster.healthy(i) for i in range(3)), 30)
+    cluster.wait_leader()
+    settle(cluster)
+
+
+def lose_the_map(cluster: Cluster) -> None:
+    assert cluster.proxy is not None
+    cluster.proxy.away = True
+    wait_for("an empty map", lambda: cluster.clusters() and cluster.view() == {}, 30)
+    cluster.proxy.away = False
+    # Heartbeats arrive again, and are the same as before.
+    time.sleep(5)
+
+
+def restart_a_node(cluster: Cluster) -> None:
+    cluster.nodes[0].stop()
+    cluster.nodes[0].start()
+
+
+def freeze(cluster: Cluster) -> None:
+    settle(cluster)
+    set_frozen(cluster, True)
+
+
+def unfreeze(cluster: Cluster) -> None:
+    set_frozen(cluster, False)
+    settle(cluster)
+
+
+def freeze_and_change_leader(cluster: Cluster) -> None:
+    freeze(cluster)
+    cluster.move_leader()
+    cluster.wait_leader()
+
+
+Prepare = Callable[[Cluster], Any]
+BEFORE: Dict[str, Prepare] = {
+    "put enableSchedule true right after a leader change": lambda cluster: (settle(cluster), cluster.move_leader(), cluster.wait_leader()),
+    "get enableSchedule": after_the_freeze_of_a_young_leader,
+    "procedures, none": settle,
+    "transfer leader, not frozen": settle,
+    "transfer leader, frozen": freeze,
+    "transfer leader, wrong old leader": unfreeze,
+    "diagnose, all well": settle,
+    "node shards, all well": settle,
+    "diagnose, a node just came back and its shards are not open yet": restart_a_node,
+    "node shards, three shards have no node": lambda cluster: (settle(cluster), restart_a_node(cluster)),
+    "db shards, opening": lambda cluster: (settle(cluster), restart_a_node(cluster)),
+    "drop node shards in a dynamic cluster": settle,
+    "get enableSchedule after a leader change": freeze_and_change_leader,
+    "node shards, mapping lost while all nodes serve": lambda cluster: (settle(cluster), lose_the_map(cluster)),
+}
+# States that pass within seconds: asked again until the reply is the captured one.
+PASSING = (
+    "diagnose, a node just came back and its shards are not open yet",
+    "node shards, three shards have no node",
+    "db shards, opening",
+)
+UNOPENABLE = (
+    "diagnose, shards that cannot be opened",
+    "db shards, one that cannot be opened",
+    "select from a table of a shard that cannot",
+)
+
+
+def split_dynamic() -> Tuple[List[Capture], List[Capture]]:
+    """(those of a healthy dynamic cluster, those of one on local storage)."""
+    captures = load("dynamic")
+    local = [c for c in captures if c.case.startswith(UNOPENABLE)]
+    return [c for c in captures if c not in local], local
+
+
+def until_alike(cluster: Cluster, capture: Capture, replace: Dict[str, str], patience: float) -> Reply:
+    deadline = time.monotonic() + patience
+    while True:
+        reply = send(cluster, capture, replace)
+        missing = capture.case.startswith("node shards, three") and len(reply.body["data"]["NodeShards"]) == cluster.settings.shard_total
+        if (not capture.unlike(reply) and not missing) or time.monotonic() > deadline:
+            return reply
+        time.sleep(0.02)
+
+
+@takes(150)
+def replay_dynamic(stage: Any) -> Replies:
+    cluster = stage.cluster(topology="dynamic", **stage.shared_storage()).start()
+    create(cluster, "t0", "t1", "t2")
+    replies: Replies = {}
+    for capture in split_dynamic()[0]:
+        BEFORE.get(capture.case, lambda _: None)(cluster)
+        replace = {"172.29.0.39:8831": "127.0.2.39:1", "dm3": follower(cluster)}
+        if capture.case.startswith("transfer leader"):
+            replace.update(owner_and_other(cluster, shard=1))
+        if capture.case.startswith("select through another node"):
+            replace["t0"] = next(t for t in ("t0", "t1", "t2") if t not in cluster.tables_on(0))
+        replies[capture.id] = until_alike(cluster, capture, replace, TRANSIENT if capture.case in PASSING else 0)
+    return replies
+
+
+def follower(cluster: Cluster) -> str:
+    leader = cluster.leader_index()
+    return cluster.members[(leader + 1) % len(cluster.members)].name
+
+
+def owner_and_other(cluster: Cluster, shard: int) -> Dict[str, str]:
+    view = cluster.view()
+    other = next(cluster.node_name(i) for i in range(len(cluster.nodes)) if cluster.node_name(i) != view.get(shard))
+    return {"172.29.0.31:8831": view.get(shard, ""), "172.29.0.32:8831": other}
+
+
+@takes(60)
+def replay_unopenable(stage: Any) -> Replies:
+    """Dynamic topology on local disks, one node of three killed: its shards go where their data is not."""
+    cluster = stage.cluster(topology="dynamic").start()
+    create(cluster, *("n%d" % i for i in range(8)))
+    lost = cluster.tables_on(2)
+    cluster.nodes[2].kill()
+    diagnose, shards, select = split_dynamic()[1]
+    replies = {diagnose.id: until_alike(cluster, diagnose, {}, 60)}
+    stuck = next(i for i in (0, 1) if "Opening" in wait_for("its shards", lambda i=i: cluster.shards(i), 5).values())
+    reply = send(cluster, shards, {}, stuck)
+    # This node has shards of its own besides, which are Ready; the captured one had not.
+    replies[shards.id] = dataclasses.replace(reply, text=json.dumps([s for s in reply.body if s["status"] == "Opening"]))
+    for table in lost:
+        replies[select.id] = send(cluster, select, {"n0": table})
+        if "Recovering" in replies[select.id].text:
+            break
+    return replies

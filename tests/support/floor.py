@@ -1,0 +1,86 @@
+"""The least that a run without changes can cost: the same proofs as site.yml's, by shell scripts over parallel ssh."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import shlex
+import subprocess
+import time
+from collections.abc import Mapping
+
+from tests.support.cluster import NAME, Cluster
+from tests.support.playbook import ROOT
+
+_DAEMON = """
+sha256sum /opt/%(name)s/current/%(program)s %(config)s /etc/systemd/system/%(name)s.service
+systemctl is-active --quiet %(name)s
+tr '\\0' '\\n' < /proc/$(systemctl show --property=MainPID --value %(name)s)/environ | grep HORAE_GENERATION
+"""
+_MEMBER = _DAEMON % {"name": "horaemeta", "program": "horaemeta-server", "config": "/etc/horaemeta/horaemeta.toml"}
+_NODE = (
+    _DAEMON % {"name": "horaedb", "program": "horaedb-server", "config": "/etc/horaedb/horaedb.toml"}
+    + _DAEMON % {"name": "horaedb-meta-proxy", "program": "haproxy.cfg", "config": "/usr/sbin/haproxy"}
+)
+_LOOK = """
+for member in %(members)s; do
+  curl -fsS http://$member:2379/health
+  curl -fsS http://$member:8080/debug/leader
+done
+curl -fsS -d '{"ClusterName":"%(cluster)s"}' http://%(member)s:8080/api/v1/getNodeShards
+curl -fsS http://%(member)s:8080/debug/diagnose/%(cluster)s/shards
+for node in %(nodes)s; do curl -fsS http://$node:5440/debug/shards; done
+"""
+_PROOF = """
+sql() { curl -fsS -H 'content-type: application/json' -d "{\\"query\\": \\"$2\\"}" http://$1:5440/sql; }
+sql %(node)s "CREATE TABLE IF NOT EXISTS floor (name string TAG, value double NOT NULL, t timestamp NOT NULL, TIMESTAMP KEY(t)) \
+ENGINE=Analytic with (enable_ttl='false')"
+sql %(node)s "INSERT INTO floor(t,name,value) VALUES (1651737067000,'floor',1)"
+for node in %(nodes)s; do curl -fsS -X POST http://$node:5440/debug/flush_memtable; done
+for node in %(nodes)s; do sql $node "SELECT value FROM floor"; done
+"""
+
+
+class Floor:
+    """Connections are kept open between runs, as Ansible keeps its own."""
+
+    def __init__(self, cluster: Cluster, inventory: pathlib.Path, sockets: pathlib.Path) -> None:
+        values = _variables(inventory)
+        words = {
+            "cluster": NAME,
+            "members": " ".join(cluster.members.values()),
+            "nodes": " ".join(cluster.nodes.values()),
+            "member": cluster.members[cluster.leader()],
+            "node": next(iter(cluster.nodes.values())),
+        }
+        look = _LOOK % words
+        self._hosts = {host: _MEMBER for host in cluster.members} | {host: _NODE for host in cluster.nodes}
+        self._gate = (next(iter(cluster.members)), "sleep 0.5\n".join([look] * 3) + _PROOF % words)
+        self._ssh = {host: _ssh(values[host], sockets) for host in self._hosts}
+
+    def seconds(self) -> float:
+        """One run. Fails when one of its proofs does."""
+        started = time.monotonic()
+        self._all(self._hosts)
+        self._all(dict([self._gate]))
+        return time.monotonic() - started
+
+    def _all(self, scripts: Mapping[str, str]) -> None:
+        running = {
+            host: subprocess.Popen([*self._ssh[host], "set -e\n" + script], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+            for host, script in scripts.items()
+        }
+        for host, process in running.items():
+            said, _nothing = process.communicate(timeout=60)
+            assert process.returncode == 0, "the floor script failed on %s:\n%s" % (host, said)
+
+
+def _variables(inventory: pathlib.Path) -> dict[str, dict[str, str]]:
+    listed = subprocess.run(["ansible-inventory", "-i", inventory, "--list"], cwd=ROOT, check=True, capture_output=True, timeout=60)
+    return dict(json.loads(listed.stdout)["_meta"]["hostvars"])
+
+
+def _ssh(values: Mapping[str, str], sockets: pathlib.Path) -> list[str]:
+    keep = ["-o", "ControlMaster=auto", "-o", "ControlPersist=60s", "-o", "ControlPath=%s/%%h" % sockets]
+    key = ["-i", values["ansible_ssh_private_key_file"]]
+    return ["ssh", *keep, *key, *shlex.split(values["ansible_ssh_common_args"]), "%s@%s" % (values["ansible_user"], values["ansible_host"])]

@@ -1,0 +1,42 @@
+"""What systemd and the kernel say about the daemons on a host. `host` is testinfra's."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Process:
+    """`started` is in seconds of the monotonic clock, which all hosts out of containers share with the tests."""
+
+    pid: int
+    generation: str
+    started: float
+
+
+@dataclass(frozen=True)
+class Event:
+    """systemd's own note in the journal: what is `Starting`, `Started`, `Stopping` or `Stopped`."""
+
+    at: float
+    what: str
+
+
+def process(host: Any, unit: str) -> Process:
+    """Fails when there is none."""
+    properties = "--property=MainPID,ExecMainStartTimestampMonotonic"
+    shown = dict(line.split("=", 1) for line in host.check_output("systemctl show %s %s", unit, properties).splitlines())
+    environment = host.check_output("tr '\\0' '\\n' < /proc/%s/environ", shown["MainPID"])
+    values = dict(line.split("=", 1) for line in environment.splitlines() if "=" in line)
+    return Process(int(shown["MainPID"]), values["HORAE_GENERATION"], int(shown["ExecMainStartTimestampMonotonic"]) / 1e6)
+
+
+def events(host: Any, unit: str, since: float = 0.0) -> list[Event]:
+    """What systemd did with the unit after the moment `since` of the monotonic clock."""
+    journal = host.check_output("journalctl --unit=%s --output=json --no-pager", unit)
+    entries = [json.loads(line) for line in journal.splitlines()]
+    # The daemons' own lines never get here, and systemd's other lines don't begin with one of these words.
+    found = [Event(int(entry["__MONOTONIC_TIMESTAMP"]) / 1e6, str(entry["MESSAGE"]).split(" ", 1)[0]) for entry in entries]
+    return [event for event in found if event.at > since and event.what in ("Starting", "Started", "Stopping", "Stopped")]

@@ -1,0 +1,136 @@
+"""The filters as a template sees them: values of every sort in, a file or a sentence out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+import tomllib
+from ansible.errors import AnsibleFilterError
+from ansible_collections.horaedb.cluster.plugins.filter import cluster
+from ansible_collections.horaedb.cluster.plugins.module_utils import settings
+from model_inventory import good
+
+FILTERS = cluster.FilterModule().filters()
+UNIT = {"description": "d", "user": "u", "group": "g", "command": "c"}
+
+
+class Lazy(Mapping[str, Any]):
+    """A mapping that is no dict, as Ansible's own are."""
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        self._values = values
+
+    def __getitem__(self, key: str) -> Any:
+        return self._values[key]
+
+    def __iter__(self) -> Any:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+
+class Tagged(str):
+    """A text that carries where it came from."""
+
+
+def test_to_toml_writes_plain_types() -> None:
+    tree = Lazy({"a": Tagged("x"), "t": Lazy({"n": 1, "on": True, "list": (1, 2)})})
+    assert tomllib.loads(FILTERS["to_toml"](tree)) == {"a": "x", "t": {"n": 1, "on": True, "list": [1, 2]}}
+
+
+@pytest.mark.parametrize("value", [None, [None], {"a": None}, object()])
+def test_to_toml_refuses_what_toml_does_not_know(value: Any) -> None:
+    with pytest.raises(AnsibleFilterError, match="to_toml: .*TOML knows"):
+        FILTERS["to_toml"]({"a": value})
+
+
+def test_to_toml_without_its_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster, "tomli_w", None)
+    with pytest.raises(AnsibleFilterError, match="pip install tomli-w"):
+        FILTERS["to_toml"]({})
+
+
+def test_configs_come_from_the_dict_that_travelled() -> None:
+    travelled = Lazy(good().to_dict())
+    over = {"logger": {"level": "debug"}}
+    assert FILTERS["horaemeta_config"](travelled, "meta1") == settings.horaemeta_config(good(), "meta1")
+    assert FILTERS["horaedb_config"](travelled, "db1", over) == settings.horaedb_config(good(), "db1", over)
+
+
+@pytest.mark.parametrize(
+    ("name", "topology", "host", "words"),
+    [
+        ("horaemeta_config", good().to_dict(), "db1", "horaemeta_config: db1 is not a HoraeMeta member"),
+        ("horaedb_config", good().to_dict(), "meta1", "horaedb_config: meta1 is not a HoraeDB data node"),
+        ("horaedb_config", {}, "db1", "horaedb_config: "),
+    ],
+)
+def test_configs_refuse_in_a_sentence(name: str, topology: Any, host: str, words: str) -> None:
+    with pytest.raises(AnsibleFilterError, match=words):
+        FILTERS[name](topology, host)
+
+
+def test_service_unit_takes_texts_for_numbers_and_booleans() -> None:
+    """As `-e horaedb_stop_timeout=60 -e horaedb_private_users=false` gives them."""
+    unit = FILTERS["service_unit"]({**UNIT, "stop_timeout": "60", "limit_nofile": "1000", "private_users": "false"})
+    assert {"TimeoutStopSec=60", "LimitNOFILE=1000", "PrivateUsers=no"} <= set(unit.splitlines())
+
+
+@pytest.mark.parametrize(
+    "change", [{"stop_timeout": "soon"}, {"limit_nofile": None}, {"private_users": "maybe"}, {"unknown": 1}, {"user": None, "extra": 5}]
+)
+def test_service_unit_refuses_in_a_sentence(change: dict[str, Any]) -> None:
+    with pytest.raises(AnsibleFilterError, match="service_unit: "):
+        FILTERS["service_unit"]({**UNIT, **change})
+
+
+def test_host_files() -> None:
+    spec = {"name": "n", "user": "u", "data_dirs": (Tagged("/d"),), "log_dir": "/l"}
+    assert [file["path"] for file in FILTERS["host_files"](Lazy(spec))] == [
+        "/etc/sysusers.d/n.conf",
+        "/etc/tmpfiles.d/n.conf",
+        "/etc/logrotate.d/n",
+    ]
+    with pytest.raises(AnsibleFilterError, match="host_files: "):
+        FILTERS["host_files"]({"name": "n"})
+
+
+def hostvars(leader: str | None, **results: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """What site.yml has registered when it comes to the roll: the guard's answer on every host, the daemons' where they ran."""
+    return {host: {"__guard_cluster": {"leader": leader}, **registered} for host, registered in results.items()}
+
+
+@pytest.mark.parametrize(
+    ("leader", "stale", "order"),
+    [
+        ("meta1", ["meta1", "meta2", "meta3"], ["meta2", "meta3", "meta1"]),
+        ("meta3", ["meta1", "meta2", "meta3"], ["meta1", "meta2", "meta3"]),
+        ("meta2", ["meta1", "meta2"], ["meta1", "meta2"]),
+        ("meta1", ["meta3"], ["meta3"]),
+        (None, ["meta1", "meta2"], ["meta1", "meta2"]),
+        ("meta1", [], []),
+    ],
+)
+def test_roll_order_is_the_stale_ones_leader_last(leader: str | None, stale: list[str], order: list[str]) -> None:
+    hosts = ["meta1", "meta2", "meta3"]
+    values = hostvars(leader, **{host: {"__horaemeta": {"stale": host in stale}} for host in hosts})
+    assert FILTERS["roll_order"](hosts, values, ["__horaemeta"]) == order
+
+
+def test_roll_order_rolls_a_host_once_for_several_daemons_and_never_one_that_was_not_reached() -> None:
+    values = hostvars(
+        "meta1",
+        db1={"__horaedb": {"stale": False}, "__meta_proxy": {"stale": True}},
+        db2={"__horaedb": {"stale": True}, "__meta_proxy": {"stale": True}},
+        db3={"__horaedb": {"stale": False}, "__meta_proxy": {"skipped": True}},
+        db4={},
+    )
+    assert FILTERS["roll_order"](list(values), values, ["__horaedb", "__meta_proxy"]) == ["db1", "db2"]
+
+
+def test_roll_order_without_a_guard() -> None:
+    values = {"db1": {"__horaedb": {"stale": True}}}
+    assert FILTERS["roll_order"](["db1"], values, ["__horaedb"]) == ["db1"]
