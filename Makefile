@@ -4,7 +4,7 @@ LAB = python3 -m lab
 .PHONY: help demo test lint unit sanity build contract hosts molecule docs clean
 
 help: ## show this
-	@sed -n 's/^\([a-z]*\).*:.*## /\1	/p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z]*\)[a-z ]*: ## /\1\t/p' $(MAKEFILE_LIST)
 
 demo: ## six hosts out of containers, a whole cluster on them, and a query to paste
 	$(LAB) demo

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Optional
+from typing import Any, Optional
 
 from lab import engine, image, inventory, keys, network
 from lab.console import LabError, run, say, wait_until
@@ -56,18 +56,17 @@ def containers(lab: Optional[Lab] = None) -> list[Container]:
     )
 
 
-def _container(entry: Mapping[str, Mapping[str, Mapping[str, str]]]) -> Container:
+def _container(entry: Mapping[str, Any]) -> Container:
     labels = entry["Config"]["Labels"]
-    networks: Mapping[str, Mapping[str, Mapping[str, str]]] = entry["NetworkSettings"]["Networks"]  # type: ignore[assignment]
     # IPAMConfig is what was asked for: a stopped container has no other address, and it gets this one again.
-    addresses = [(settings.get("IPAMConfig") or {}).get("IPv4Address", "") for settings in networks.values()]
+    asked = [settings["IPAMConfig"] for settings in entry["NetworkSettings"]["Networks"].values() if settings["IPAMConfig"]]
     return Container(
-        labels[LABEL],
-        labels[f"{LABEL}.host"],
-        labels[CHECKOUT_LABEL],
-        labels[f"{LABEL}.kind"],
-        entry["State"]["Status"] == "running",  # type: ignore[comparison-overlap]
-        addresses[0] if addresses else "",
+        lab=labels[LABEL],
+        host=labels[f"{LABEL}.host"],
+        checkout=labels[CHECKOUT_LABEL],
+        kind=labels[f"{LABEL}.kind"],
+        running=entry["State"]["Status"] == "running",
+        address=asked[0].get("IPv4Address", "") if asked else "",
     )
 
 

@@ -14,7 +14,6 @@ from lab.model import Lab
 from lab.paths import ROOT
 
 MOLECULE = ROOT / "molecule"
-HOST_TESTS = "tests/hosts"
 MOLECULE_PREFIX = "molecule:"
 # A test that hangs shows where, before the stage's time is over.
 PYTEST = ("pytest", "-p", "no:cacheprovider", "--quiet", "--durations=5", "-o", "faulthandler_timeout=120")
@@ -75,7 +74,7 @@ def every_stage() -> list[Stage]:
         Stage("sanity", sanity.check, 420),
         Stage("build", artifact.check, 120, tests=False),
         Stage("contract", _pytest("tests/contract"), 900, (VENV, TOOL), binaries=True),
-        *([Stage("hosts", _pytest(HOST_TESTS), 900, (VENV, ENGINE), binaries=True)] if (ROOT / HOST_TESTS).is_dir() else []),
+        Stage("hosts", _pytest("tests/hosts"), 900, (VENV, ENGINE), lab=Lab("hosts-daemon")),
         *map(_molecule, scenarios()),
     ]
 

@@ -16,24 +16,31 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from tests.support.cluster import Cluster  # noqa: E402
+from tests.support.inventory import hostvars  # noqa: E402
 
 
 @pytest.fixture(scope="session")
 def inventory(request: pytest.FixtureRequest) -> Path:
     """The folder with hosts and variables, as Molecule gives it to the playbooks too."""
-    # Hosts keep their connections for a minute: as with the shipped ansible.cfg, so for the commands of testinfra.
-    os.environ.setdefault("ANSIBLE_CONFIG", str(ROOT / "ansible.cfg"))
     given = request.config.getoption("ansible_inventory") or Path(os.environ["MOLECULE_INVENTORY_FILE"]).parent
     return Path(given)
 
 
 @pytest.fixture(scope="session")
-def on(inventory: Path) -> Callable[[str], Any]:
-    """on("db1") is testinfra's host of that name."""
+def on(inventory: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Any]:
+    """on("db1") is testinfra's host of that name, over one connection that is kept open: its ansible:// makes a new one for each command."""
+    values = hostvars(inventory)
+    sockets = tmp_path_factory.mktemp("ssh")
 
-    @functools.lru_cache(maxsize=None)
+    @functools.cache
     def host(name: str) -> Any:
-        return testinfra.get_host("ansible://%s" % name, ansible_inventory=str(inventory))
+        known = values[name]
+        return testinfra.get_host(
+            "ssh://%(ansible_user)s@%(ansible_host)s" % known,
+            ssh_identity_file=known["ansible_ssh_private_key_file"],
+            ssh_extra_args=known["ansible_ssh_common_args"],
+            controlpath=str(sockets / name),
+        )
 
     return host
 

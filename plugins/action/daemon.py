@@ -64,11 +64,17 @@ class ActionModule(ActionBase):
         if "://" in str(binary.get("src") or ""):
             binary = dict(binary, src=None, url=binary["src"])
         elif binary.get("src"):
-            try:
-                binary = dict(binary, src=self._find_needle("files", binary["src"]))
-            except AnsibleError:
-                raise Refused("binary.src: %s isn't on the controller." % binary["src"]) from None
+            binary = dict(binary, src=self._on_controller(binary["src"]))
         return artifact(binary, cache_dir(os.environ), open_url)
+
+    def _on_controller(self, src: str) -> str:
+        # The directory of the operator first: the playbook may be one inside of the installed collection.
+        if os.path.isfile(os.path.expanduser(src)):
+            return os.path.abspath(os.path.expanduser(src))
+        try:
+            return str(self._find_needle("files", src))
+        except AnsibleError:
+            raise Refused("binary.src: %s isn't on the controller, where %s is the current directory." % (src, os.getcwd())) from None
 
     def _send(self, binary: Dict[str, Any], local: pathlib.Path) -> Dict[str, Any]:
         shell = self._connection._shell

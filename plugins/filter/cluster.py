@@ -32,7 +32,7 @@ def to_toml(tree: Mapping[str, Any]) -> str:
     except (TypeError, ValueError) as error:
         raise AnsibleFilterError(
             "horaedb.cluster.to_toml: %s; TOML knows text, numbers, true/false, dates, lists and tables" % error
-        ) from error
+        ) from None
 
 
 def horaemeta_config(topology: Mapping[str, Any], host: str, settings_: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -53,7 +53,7 @@ def _or_refuse(function: Callable[..., dict[str, Any]], topology: Mapping[str, A
     try:
         return function(Topology.from_dict(plain(topology)), *args)
     except (TypeError, KeyError, ValueError) as error:
-        raise AnsibleFilterError("horaedb.cluster.%s: %s" % (function.__name__, error)) from error
+        raise AnsibleFilterError("horaedb.cluster.%s: %s" % (function.__name__, error)) from None
 
 
 def service_unit(spec: Mapping[str, Any]) -> str:
@@ -62,14 +62,14 @@ def service_unit(spec: Mapping[str, Any]) -> str:
         typed = {name: _TYPES[name](value) if name in _TYPES else value for name, value in plain(spec).items()}
         return units.service_unit(**typed)
     except (AttributeError, TypeError, ValueError) as error:
-        raise AnsibleFilterError("horaedb.cluster.service_unit: %s" % error) from error
+        raise AnsibleFilterError("horaedb.cluster.service_unit: %s" % error) from None
 
 
 def host_files(spec: Mapping[str, Any]) -> list[dict[str, str]]:
     try:
         return units.host_files(**plain(spec))
     except TypeError as error:
-        raise AnsibleFilterError("horaedb.cluster.host_files: %s" % error) from error
+        raise AnsibleFilterError("horaedb.cluster.host_files: %s" % error) from None
 
 
 def roll_order(hosts: list[str], hostvars: Mapping[str, Any], registered: list[str]) -> list[str]:

@@ -93,7 +93,7 @@ class Step:
 
 
 # The steps that touch the service. A failure in one of them is what a rollback answers.
-ACTIVATION = frozenset(("age", "switch", "enable", "restart", "ready", "settle"))
+ACTIVATION = frozenset(("age", "switch", "enable", "reload", "restart", "ready", "settle"))
 
 
 def stale(desired: Desired, found: Found) -> bool:
@@ -144,30 +144,27 @@ def _generation(desired: Desired, found: Found) -> List[Step]:
 
 def _service(desired: Desired, found: Found, state: str, force: bool) -> List[Step]:
     service, wanted = found.service, desired.generation
-    switch = Step("switch", "switch %s to generation %s" % (desired.layout.unit, wanted))
-    enable = [] if service.enabled else [Step("enable", "enable %s" % desired.layout.service)]
-    ready = [Step("ready", "wait until %s is ready" % desired.name), Step("settle", "make %s current" % wanted)]
     replaced = found.unit != desired.unit or service.needs_reload
+    switch = [Step("switch", "switch %s to generation %s" % (desired.layout.unit, wanted))] if replaced else []
+    enable = [] if service.enabled else [Step("enable", "enable %s" % desired.layout.service)]
+    read = [Step("reload", "make systemd read it")]
+    ready = [Step("ready", "wait until %s is ready" % desired.name), Step("settle", "make %s current" % wanted)]
+    in_place = switch + enable + (read if switch or enable else [])
 
     if not service.up:
-        return ([switch] if replaced else []) + enable + [Step("restart", "start %s" % desired.layout.service, "start")] + ready
+        return in_place + [Step("restart", "start %s" % desired.layout.service, "start")] + ready
     if stale(desired, found) or (force and state == RESTARTED):
         if state == RESTARTED:
-            return (
-                [Step("age", "wait until the process is old enough to be restarted")]
-                + ([switch] if replaced else [])
-                + enable
-                + [Step("restart", "restart %s" % desired.layout.service, "restart")]
-                + ready
-            )
-        mend_unit = [switch] if replaced and service.running == wanted else []
-        if generation_of(found.unit) == wanted or mend_unit or found.staged == wanted:
-            return mend_unit + enable
-        return enable + [Step("select", "stage %s for the next restart; the process is left alone" % wanted, wanted)]
+            age = Step("age", "wait until the process is old enough to be restarted")
+            return [age] + in_place + [Step("restart", "restart %s" % desired.layout.service, "restart")] + ready
+        if service.running == wanted or generation_of(found.unit) == wanted:
+            return in_place
+        select = Step("select", "stage %s for the next restart; the process is left alone" % wanted, wanted)
+        return enable + (read if enable else []) + ([] if found.staged == wanted else [select])
     if found.current != wanted:
-        return ([switch] if replaced else []) + enable + ready
+        return in_place + ready
     unselect = [] if found.staged is None else [Step("unselect", "drop the staged generation %s" % found.staged)]
-    return ([switch] if replaced else []) + enable + unselect
+    return in_place + unselect
 
 
 def _prune(desired: Desired, found: Found, steps: List[Step], keep: int) -> List[Step]:

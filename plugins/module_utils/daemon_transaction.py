@@ -85,6 +85,7 @@ class Transaction:
             "age": self._age,
             "switch": self._switch,
             "enable": self._enable,
+            "reload": self._reload,
             "restart": self._restart,
             "ready": self._ready,
             "settle": self._settle,
@@ -214,10 +215,10 @@ class Transaction:
 
     def _switch(self, _arg: str) -> None:
         self.host.write(self.desired.layout.unit, self.desired.unit.encode(), UNIT_MODE, ROOT)
-        self._reload()
 
     def _enable(self, _arg: str) -> None:
-        self._systemctl("enable", "--quiet")
+        # Left to the reload that follows in any case: it is the slowest part.
+        self._systemctl("enable", "--quiet", "--no-reload")
 
     def _restart(self, _verb: str) -> None:
         self._watch = self.new_watch()
@@ -270,7 +271,7 @@ class Transaction:
             raise Refused("%s is gone" % posixpath.join(layout.generation(former), layout.service))
         if self.host.read(layout.unit) != unit:
             self.host.write(layout.unit, unit, UNIT_MODE, ROOT)
-            self._reload()
+            self._reload("")
         self.host.remove(layout.link("staged"))
         running = daemon_read.service(self.host, layout).running
         if self._restarted or running != former:
@@ -296,7 +297,7 @@ class Transaction:
     def _systemctl(self, verb: str, *options: str) -> None:
         self._run(["systemctl", verb, *options, self.desired.layout.service])
 
-    def _reload(self) -> None:
+    def _reload(self, _arg: str) -> None:
         self._run(["systemctl", "daemon-reload"])
 
     def _run(self, argv: Sequence[str]) -> None:

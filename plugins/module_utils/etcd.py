@@ -32,12 +32,22 @@ class Status:
 
 @dataclass(frozen=True)
 class EtcdMember:
-    """An entry of the member list. A member that was added and never started has no name yet."""
+    """An entry of the member list.
+
+    A member that was added and never started has no name yet. One that never started since the cluster was made
+    has its name from the others' configuration, and no client URL: that is what it announces itself.
+    """
 
     id: int
     name: str
     learner: bool
     peer_urls: Tuple[str, ...] = ()
+    client_urls: Tuple[str, ...] = ()
+
+    @property
+    def started(self) -> bool:
+        """It was there once: etcd refuses to make it anew from an empty directory."""
+        return bool(self.client_urls)
 
 
 @dataclass(frozen=True)
@@ -102,6 +112,7 @@ def _member(said: Any) -> EtcdMember:
         name=str(said.get("name", "")),
         learner=said.get("isLearner") is True,
         peer_urls=tuple(str(url) for url in said.get("peerURLs", ())),
+        client_urls=tuple(str(url) for url in said.get("clientURLs", ())),
     )
 
 

@@ -35,8 +35,8 @@ SHARD = "shard"
 FORGOTTEN = "forgotten"
 
 # Members are read in parallel, not in one instant, so the leader's log may be a little ahead of a
-# member that is in sync. A cluster at rest writes a few entries a second; a member that has
-# come back from an outage or joined empty is thousands behind.
+# member that is in sync. A cluster at rest writes nothing for seconds and a new table is a handful of
+# entries; a member that has come back from an outage or joined empty is hundreds and more behind.
 SYNC_SLACK = 100
 
 View = Mapping[int, Tuple[str, ...]]

@@ -110,7 +110,7 @@ def _members(topology: Topology, seen: Observation, states: States) -> Found:
                 % (listed.name or "without a name", ", ".join(listed.peer_urls)),
                 "Put it back into the group horaemeta.",
             )
-    started = {url for listed in seen.etcd_members if listed.name for url in listed.peer_urls}
+    started = {url for listed in seen.etcd_members if listed.started for url in listed.peer_urls}
     for member in topology.members:
         state = states.get(member.host)
         if state is not None and not state.member_holds and member.peer_url in started:

@@ -67,7 +67,7 @@ observation:
       type: list
       elements: dict
     etcd_members:
-      description: The members by etcd's own list, with C(id), C(name), C(learner), C(peer_urls).
+      description: The members by etcd's own list, with C(id), C(name), C(learner), C(peer_urls), C(client_urls).
       type: list
       elements: dict
     cluster:

@@ -12,9 +12,11 @@ short_description: Waits until a HoraeDB cluster is whole, proves that it works,
 version_added: 0.1.0
 description:
   - Waits on the host, in one execution, until nothing is wrong with the cluster any more, several times in a row. What has to be right depends on O(scope).
-  - HoraeMeta's own words are not enough. Its health is V(success) without a quorum, its diagnosis is empty while all tables are lost, and its view names
-    dead nodes for seconds. So a cluster is whole when every shard is mapped to exactly one data node, that node itself says that the shard is C(Ready),
-    HoraeMeta's diagnosis is empty, all members are healthy, vote, are in sync and agree on one leader, all data nodes answer, and no shard is missing that was recorded.
+  - HoraeMeta's own words are not enough. Its health is V(success) without a quorum, its diagnosis is empty while all tables are lost, and its
+    view names dead nodes for seconds.
+  - So a cluster is whole when every shard is mapped to exactly one data node, that node itself says that the shard is C(Ready), HoraeMeta's
+    diagnosis is empty, all members are healthy, vote, are in sync and agree on one leader, all data nodes answer, and no shard is missing
+    that was recorded.
   - When the time is up it fails and names every shard, node and member with what it is missing.
 author:
   - the horaedb.cluster authors (@horaedb)

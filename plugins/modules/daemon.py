@@ -46,7 +46,7 @@ options:
         type: str
         required: true
       src:
-        description: Path on the controller, looked up like the C(src) of M(ansible.builtin.copy).
+        description: Path on the controller, looked up from the current directory first, then like the C(src) of M(ansible.builtin.copy).
         type: str
       url:
         description: Address (http, https or file). The controller fetches it once, and only when a host lacks the binary.

@@ -69,7 +69,7 @@ class Variables:
             try:
                 values[name] = plain(templar.template(there[name])) if name in there else default
             except AnsibleError as error:
-                raise AnsibleError("%s of host %s can't be read: %s. Correct it, or set what it uses." % (name, host, error)) from error
+                raise AnsibleError("%s of host %s can't be read: %s. Correct it, or set what it uses." % (name, host, error)) from None
         return values
 
     def _of_roles(self, hosts: Sequence[str], *roles: str) -> dict[str, dict[str, Any]]:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import pathlib
-import subprocess
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from tests.support.playbook import ROOT
+from tests.support.inventory import hostvars, listed
 from tests.support.traffic import Refused, get, post
 
 NAME = "defaultCluster"
@@ -36,13 +34,10 @@ class Cluster:
 
     @classmethod
     def of(cls, inventory: pathlib.Path, members: str = "horaemeta", nodes: str = "horaedb") -> Cluster:
-        command = ["ansible-inventory", "-i", str(inventory), "--list"]
-        environment = dict(os.environ, ANSIBLE_CONFIG=str(ROOT / "ansible.cfg"))
-        listed = json.loads(subprocess.run(command, env=environment, check=True, capture_output=True, text=True, timeout=60).stdout)
-        hostvars = listed["_meta"]["hostvars"]
+        values = hostvars(inventory)
 
         def addresses(group: str) -> dict[str, str]:
-            return {host: hostvars[host]["ansible_host"] for host in listed[group]["hosts"]}
+            return {host: values[host]["ansible_host"] for host in listed(inventory)[group]["hosts"]}
 
         return cls(addresses(members), addresses(nodes))
 

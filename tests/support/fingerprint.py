@@ -9,8 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from testinfra.host import Host
 
 FOLDERS = ("/etc", "/opt", "/var/lib", "/usr/local")
-# What the daemons themselves write all the time while they run.
-LIVING_DATA = ("/var/lib/horaemeta", "/var/lib/horaedb")
+# What running daemons and the module that only looks at them write: data, and who holds the lock.
+LIVING = ("/var/lib/horaemeta", "/var/lib/horaedb", "*/.lock")
 
 # Services by their main process: one that was restarted is another line. A folder's own time is left
 # out, because a file that was made and removed again inside of it leaves nothing behind but that.
@@ -34,7 +34,7 @@ def take(hosts: Mapping[str, Host], without: Iterable[str] = ()) -> Fingerprint:
     """Inventory host -> one line per file, user, group, running service and listening port."""
     script = _script(without)
     with ThreadPoolExecutor(len(hosts)) as pool:
-        outputs = pool.map(lambda host: host.check_output(script.replace("%", "%%")), hosts.values())
+        outputs = pool.map(lambda host: host.check_output(script), hosts.values())
         return {name: frozenset(output.splitlines()) for name, output in zip(hosts, outputs, strict=True)}
 
 

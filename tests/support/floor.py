@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import pathlib
 import shlex
 import subprocess
@@ -10,7 +9,7 @@ import time
 from collections.abc import Mapping
 
 from tests.support.cluster import NAME, Cluster
-from tests.support.playbook import ROOT
+from tests.support.inventory import hostvars
 
 _DAEMON = """
 sha256sum /opt/%(name)s/current/%(program)s %(config)s /etc/systemd/system/%(name)s.service
@@ -45,7 +44,7 @@ class Floor:
     """Connections are kept open between runs, as Ansible keeps its own."""
 
     def __init__(self, cluster: Cluster, inventory: pathlib.Path, sockets: pathlib.Path) -> None:
-        values = _variables(inventory)
+        values = hostvars(inventory)
         words = {
             "cluster": NAME,
             "members": " ".join(cluster.members.values()),
@@ -54,7 +53,7 @@ class Floor:
             "node": next(iter(cluster.nodes.values())),
         }
         look = _LOOK % words
-        self._hosts = {host: _MEMBER for host in cluster.members} | {host: _NODE for host in cluster.nodes}
+        self._hosts = dict.fromkeys(cluster.members, _MEMBER) | dict.fromkeys(cluster.nodes, _NODE)
         self._gate = (next(iter(cluster.members)), "sleep 0.5\n".join([look] * 3) + _PROOF % words)
         self._ssh = {host: _ssh(values[host], sockets) for host in self._hosts}
 
@@ -73,11 +72,6 @@ class Floor:
         for host, process in running.items():
             said, _nothing = process.communicate(timeout=60)
             assert process.returncode == 0, "the floor script failed on %s:\n%s" % (host, said)
-
-
-def _variables(inventory: pathlib.Path) -> dict[str, dict[str, str]]:
-    listed = subprocess.run(["ansible-inventory", "-i", inventory, "--list"], cwd=ROOT, check=True, capture_output=True, timeout=60)
-    return dict(json.loads(listed.stdout)["_meta"]["hostvars"])
 
 
 def _ssh(values: Mapping[str, str], sockets: pathlib.Path) -> list[str]:

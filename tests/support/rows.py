@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from tests.support.cluster import Cluster, until
-from tests.support.traffic import Refused, get, sql
+from tests.support.traffic import NoAnswer, Refused, get, sql
 
 _CREATE = (
     "CREATE TABLE IF NOT EXISTS %s (name string TAG, value double NOT NULL, t timestamp NOT NULL, TIMESTAMP KEY(t)) "
@@ -25,7 +26,8 @@ class Rows:
         asked = next(iter(cluster.nodes))
         for number in range(_TABLES_AT_MOST):
             table = "%s%d" % (prefix, number)
-            sql(cluster.sql(asked), _CREATE % table)
+            # A new cluster serves all of its shards a few seconds before it takes tables.
+            until(lambda table=table: _refused(cluster.sql(asked), _CREATE % table), 15)  # type: ignore[misc]
             self.owners.setdefault(self._owner(asked, table), table)
             if len(self.owners) == len(cluster.nodes):
                 break
@@ -61,10 +63,23 @@ class Rows:
         return "read through %s, table %s lacks rows %s" % (host, table, sorted(lost)) if lost else None
 
     def readers(self) -> dict[str, Callable[[], object]]:
-        """For traffic.Reader: a read of each node's table, asked through another node where there is one."""
-        hosts = list(self._cluster.nodes)
-        asked = dict(zip(hosts, hosts[1:] + hosts[:1]))
-        return {
-            owner: lambda owner=owner, table=table: sql(self._cluster.sql(asked[owner]), "SELECT count(value) FROM %s" % table)  # type: ignore[misc]
-            for owner, table in self.owners.items()
-        }
+        """For traffic.Reader: a read of each node's table, through another node where there is one."""
+        return {owner: partial(self._read, owner, "SELECT count(value) FROM %s" % table) for owner, table in self.owners.items()}
+
+    def _read(self, owner: str, statement: str) -> object:
+        """As a client with several addresses does it: one that doesn't answer is skipped, any other refusal counts."""
+        silent = NoAnswer()
+        for host in [host for host in self._cluster.nodes if host != owner] or [owner]:
+            try:
+                return sql(self._cluster.sql(host), statement)
+            except NoAnswer as error:
+                silent = error
+        raise silent
+
+
+def _refused(node: str, statement: str) -> str | None:
+    try:
+        sql(node, statement)
+    except Refused as refused:
+        return str(refused)
+    return None

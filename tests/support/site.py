@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import pathlib
-import subprocess
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from tests.support import playbook
-from tests.support.playbook import ROOT, Run
+from tests.support.inventory import hostvars, listed
+from tests.support.playbook import Run
 
 Variables = Mapping[str, object]
 
@@ -19,11 +17,8 @@ class Site:
     """`addresses`: inventory host -> its address. The variants are written below `folder`."""
 
     def __init__(self, inventory: pathlib.Path, folder: pathlib.Path) -> None:
-        environment = dict(os.environ, ANSIBLE_CONFIG=str(ROOT / "ansible.cfg"))
-        command = ["ansible-inventory", "-i", str(inventory), "--list"]
-        listed = json.loads(subprocess.run(command, env=environment, check=True, capture_output=True, text=True, timeout=60).stdout)
-        self._hostvars: dict[str, dict[str, Any]] = listed["_meta"]["hostvars"]
-        self._groups = {name: group["hosts"] for name, group in listed.items() if "hosts" in group and name != "ungrouped"}
+        self._hostvars = hostvars(inventory)
+        self._groups = {name: group["hosts"] for name, group in listed(inventory).items() if "hosts" in group and name != "ungrouped"}
         self._folder = folder
         self.addresses: dict[str, str] = {host: values["ansible_host"] for host, values in self._hostvars.items()}
 

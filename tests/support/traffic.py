@@ -17,6 +17,10 @@ class Refused(Exception):
     """The node answered with an error, or didn't answer."""
 
 
+class NoAnswer(Refused):
+    """The node could not be reached, or was gone before it had answered."""
+
+
 def sql(node: str, statement: str, timeout: float = 3.0) -> dict[str, object]:
     """Asks the data node at `node` (host:port of its HTTP port)."""
     request = urllib.request.Request(
@@ -28,7 +32,7 @@ def sql(node: str, statement: str, timeout: float = 3.0) -> dict[str, object]:
     except urllib.error.HTTPError as error:
         raise Refused("%s: %d %s" % (node, error.code, error.read().decode(errors="replace"))) from error
     except (OSError, ValueError) as error:
-        raise Refused("%s: %s" % (node, error)) from error
+        raise NoAnswer("%s: %s" % (node, error)) from error
 
 
 def get(url: str, timeout: float = 3.0) -> object:
@@ -56,6 +60,18 @@ class Attempt:
     at: float
     what: str
     error: str | None
+
+
+@dataclass(frozen=True)
+class Outage:
+    """In seconds of the monotonic clock."""
+
+    began: float
+    ended: float
+
+    @property
+    def seconds(self) -> float:
+        return self.ended - self.began
 
 
 class Reader:
@@ -91,16 +107,16 @@ class Reader:
             with self._lock:
                 self.attempts.append(Attempt(started, name, error))
 
-    def outages(self, name: str) -> list[float]:
-        """Seconds from the first failed read to the next answered one, for each outage of this target."""
+    def outages(self, name: str) -> list[Outage]:
+        """From the first failed read to the next answered one, for each outage of this target."""
         return outages([attempt for attempt in self.attempts if attempt.what == name])
 
     def failures(self) -> list[Attempt]:
         return [attempt for attempt in self.attempts if attempt.error]
 
 
-def outages(attempts: Sequence[Attempt]) -> list[float]:
-    found: list[float] = []
+def outages(attempts: Sequence[Attempt]) -> list[Outage]:
+    found: list[Outage] = []
     began: float | None = None
     last = 0.0
     for attempt in sorted(attempts, key=lambda one: one.at):
@@ -108,6 +124,38 @@ def outages(attempts: Sequence[Attempt]) -> list[float]:
         if attempt.error and began is None:
             began = attempt.at
         elif not attempt.error and began is not None:
-            found.append(attempt.at - began)
+            found.append(Outage(began, attempt.at))
             began = None
-    return found if began is None else [*found, last - began]
+    return found if began is None else [*found, Outage(began, last)]
+
+
+class Samples:
+    """Asks one thing again and again in a thread, until it is left."""
+
+    def __init__(self, call: Callable[[], object], per_second: float = 10.0) -> None:
+        self._call = call
+        self._period = 1.0 / per_second
+        self._stop = threading.Event()
+        self._taken: list[tuple[float, object]] = []
+        self._thread = threading.Thread(target=self._loop, daemon=True)
+
+    def __enter__(self) -> Samples:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self._stop.set()
+        self._thread.join(10)
+
+    def at(self, moment: float) -> object:
+        """The last answer before `moment` of the monotonic clock, None when that one was refused."""
+        return [answer for taken, answer in self._taken if taken < moment][-1]
+
+    def _loop(self) -> None:
+        while not self._stop.is_set():
+            try:
+                answer = self._call()
+            except Refused:
+                answer = None
+            self._taken.append((time.monotonic(), answer))
+            self._stop.wait(self._period)

@@ -219,3 +219,47 @@ FRESH = [
     ),
     Case("bootstrap.partial", ["meta1, meta2, db1, db2, db3", "no cluster lives", "--limit"], arguments=["--limit", "meta3"]),
 ]
+
+# Asked of a cluster that lives.
+LIVING = [
+    Case("live.shard-total", ["has 8", "asks for 16", SHARDS], {SHARDS: 16}),
+    Case(
+        "live.topology-type",
+        ["has static", "asks for dynamic", "horaemeta_topology_type"],
+        {**DYNAMIC, **REMOTE_STORE, **REMOTE_WAL},
+    ),
+    Case(
+        "live.node-count",
+        ["has 3", "asks for 4", COUNT],
+        {COUNT: 4},
+        groups={"horaedb": ["db1", "db2", "db3", "spare"]},
+        also=["live.nodes-added"],
+    ),
+    Case(
+        "live.nodes-added",
+        ["spare", "{spare}:8831", "{db1}:8831, {db2}:8831, {db3}:8831", "horaedb"],
+        {COUNT: 4},
+        groups={"horaedb": ["db1", "db2", "db3", "spare"]},
+        also=["live.node-count"],
+    ),
+    Case(
+        "live.nodes-removed",
+        ["{db3}:8831", "not in the inventory", "horaedb"],
+        {COUNT: 2},
+        groups={"horaedb": ["db1", "db2"]},
+        also=["live.node-count"],
+    ),
+    Case(
+        "live.nodes-removed",
+        ["{db2}:8831", "horaedb_grpc_port"],
+        hosts={"db2": {"horaedb_grpc_port": 8832}},
+        also=["live.nodes-added"],
+        title="a node that is called otherwise",
+    ),
+    Case(
+        "live.member-added",
+        ["spare", "http://{spare}:2380", "http://{meta1}:2380", "horaemeta"],
+        groups={"horaemeta": ["meta1", "meta2", "meta3", "spare"]},
+    ),
+    Case("live.member-removed", ["meta3", "http://{meta3}:2380", "horaemeta"], groups={"horaemeta": ["meta1", "meta2"]}),
+]

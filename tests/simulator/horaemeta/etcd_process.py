@@ -90,7 +90,7 @@ class EtcdProcess:
         with open(self._log, "rb") as stream:
             stream.seek(since)
             lines = stream.read().decode(errors="replace").splitlines()
-        fatal = [line for line in lines if '"level":"fatal"' in line or '"level":"error"' in line]
+        fatal = [line for line in lines if any('"level":"%s"' % level in line for level in ("fatal", "panic", "error"))]
         return "\n".join((fatal or lines)[-3:])
 
     def healthy(self) -> bool:

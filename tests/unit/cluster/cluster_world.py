@@ -13,11 +13,27 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Callable
+from typing import Any, Callable, NamedTuple
 
 from ansible_collections.horaedb.cluster.plugins.module_utils.topology import Member, Node, Topology
 
 Reply = tuple[int, Any]
+
+
+class Call(NamedTuple):
+    """What somebody asked of the world."""
+
+    host: str
+    method: str
+    path: str
+    body: Any
+
+    @property
+    def verb(self) -> str:
+        """The first word of an SQL statement, the path of everything else."""
+        return str(self.body[1]["query"].split()[0]) if self.path == "/sql" else self.path
+
+
 READY = "Ready"
 
 
@@ -30,6 +46,8 @@ class Server:
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
+            wbufsize = -1  # head and body in one packet; as two, each answer would wait 40 ms for an acknowledgement
+
             def reply(self) -> None:
                 raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 if outer.hang:
@@ -98,7 +116,7 @@ class FakeMember:
 
     def answer_api(self, method: str, path: str, body: Any) -> Reply:
         world = self.world
-        world.calls.append((self.host, method, path, body))
+        world.calls.append(Call(self.host, method, path, body))
         if path in world.broken:
             return world.broken[path]
         if path == "/debug/leader":
@@ -186,7 +204,8 @@ class FakeNode:
         return self.model().name
 
     def answer(self, method: str, path: str, body: Any) -> Reply:
-        self.world.calls.append((self.host, method, path, body))
+        self.world.calls.append(Call(self.host, method, path, body))
+        self.world.before_answer(self.world.calls[-1])
         if path == "/":
             return 200, {"status": "ok"}
         if path == "/debug/shards":
@@ -209,7 +228,7 @@ class World:
 
     def __init__(self, members: int = 3, nodes: int = 3, topology_type: str = "static") -> None:
         self.topology_type = topology_type
-        self.calls: list[tuple[str, str, str, Any]] = []
+        self.calls: list[Call] = []
         self.broken: dict[str, Reply] = {}
         self.empty_lists = 0
         self.simulator = False
@@ -217,6 +236,7 @@ class World:
         self.diagnose: dict[str, Any] = {"unregisteredShards": [], "unreadyShards": {}}
         self.move_answers: list[Reply] = []
         self.moves: list[tuple[str, str]] = []
+        self.before_answer: Callable[[Call], None] = lambda call: None  # a data node's, so that a test can change what it says
         self.revision = 10
         self.kv: dict[str, tuple[str, int]] = {}
         self.row: str | None = None

@@ -23,7 +23,7 @@ def dynamic(make_world):
     """The cluster of the captures, whole: its nodes were .31 to .33, and are those of the world here."""
     world = make_world(topology_type="dynamic")
     for host, shards in SHARDS.items():
-        world.nodes[host].shards = {shard: "Ready" for shard in shards}
+        world.nodes[host].shards = dict.fromkeys(shards, "Ready")
 
     def answer(path, case):
         body = json.dumps(captured("dynamic", case))

@@ -121,7 +121,11 @@ def test_the_environment_has_no_say(serve, monkeypatch):
 @pytest.mark.parametrize(
     ("status", "body", "why"),
     [
-        (500, b'{"status":"error","error":"(#500)get cluster","msg":"cluster not found"}', r"HTTP 500: \(#500\)get cluster: cluster not found"),
+        (
+            500,
+            b'{"status":"error","error":"(#500)get cluster","msg":"cluster not found"}',
+            r"HTTP 500: \(#500\)get cluster: cluster not found",
+        ),
         (400, b'{"code":400,"message":"Table is not found"}', "HTTP 400: Table is not found"),
         (404, b"404 page not found\n", "HTTP 404: 404 page not found"),
         (200, b"<html>", "isn't JSON: <html>"),

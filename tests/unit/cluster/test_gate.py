@@ -191,7 +191,10 @@ def test_a_dynamic_cluster_may_move_shards_and_knows_its_cure(make_world):
     [
         ({"db1": [0, 3, 6]}, []),
         ({"db1": [0, 3, 6], "db3": [2, 5]}, []),
-        ({"db1": [0, 3]}, ["shard 6 is on data node db1 ({db1}) and expected elsewhere", "maps to data node db1 ({db1}) shards 0, 3, 6 instead of 0, 3"]),
+        (
+            {"db1": [0, 3]},
+            ["shard 6 is on data node db1 ({db1}) and expected elsewhere", "maps to data node db1 ({db1}) shards 0, 3, 6 instead of 0, 3"],
+        ),
         ({"db3": [2, 5, 6]}, ["shard 6 is not Ready on data node db3 ({db3}) (6: absent)", "instead of 2, 5, 6"]),
         ({"db3": []}, ["shards 2, 5 are on data node db3 ({db3}) and expected elsewhere", "shards 2, 5 instead of none"]),
     ],
@@ -203,7 +206,9 @@ def test_expected_shards(world, expect, texts):
         assert text.format(**{host: node.name for host, node in world.nodes.items()}) in problem.text
 
 
-@pytest.mark.parametrize("break_it", [lambda w: w.nodes["db2"].stop(), lambda w: w.nodes["db2"].shards.update({1: "Opening"}), lambda w: drop(w, "db2", 1)])
+@pytest.mark.parametrize(
+    "break_it", [lambda w: w.nodes["db2"].stop(), lambda w: w.nodes["db2"].shards.update({1: "Opening"}), lambda w: drop(w, "db2", 1)]
+)
 def test_a_node_that_is_about_to_be_restarted_may_be_in_trouble(world, break_it):
     world.diagnose.update(unregisteredShards=[1])
     topology = world.topology

@@ -95,7 +95,8 @@ def test_the_leader_is_looked_up_anew_for_every_try(world):
 
 
 @pytest.mark.parametrize("leader", ["meta1", "meta3"])
-def test_a_stop_that_would_cost_the_quorum_is_refused(world, impatient, leader):
+@pytest.mark.usefixtures("impatient")
+def test_a_stop_that_would_cost_the_quorum_is_refused(world, leader):
     """Whether it leads or not: with meta2 down, neither of the other two can be spared."""
     world.leader = leader
     topology = world.topology
@@ -107,25 +108,29 @@ def test_a_stop_that_would_cost_the_quorum_is_refused(world, impatient, leader):
     assert world.moves == []
 
 
-def test_a_learner_does_not_help_the_quorum(world, impatient):
+@pytest.mark.usefixtures("impatient")
+def test_a_learner_does_not_help_the_quorum(world):
     """Two voters and a learner: three healthy members, and none of the voters can be spared."""
     world.members["meta3"].learner = True
     with pytest.raises(Refused, match=r"would leave 1 healthy voting members of 2"):
         fulfil(world, "away", "meta1")
 
 
-def test_a_member_that_the_inventory_does_not_have_counts_for_the_quorum(world, impatient):
+@pytest.mark.usefixtures("impatient")
+def test_a_member_that_the_inventory_does_not_have_counts_for_the_quorum(world):
     world.foreign_members = [{"ID": "77", "name": "a"}, {"ID": "78", "name": "b"}]
     with pytest.raises(Refused, match=r"would leave 2 healthy voting members of 5, and the quorum is 3"):
         fulfil(world, "away", "meta1")
 
 
-def test_two_members_cannot_spare_one(make_world, impatient):
+@pytest.mark.usefixtures("impatient")
+def test_two_members_cannot_spare_one(make_world):
     with pytest.raises(Refused, match="a cluster of this size can't spare any member"):
         fulfil(make_world(members=2), "away", "meta1")
 
 
-def test_a_member_that_is_down_itself_may_be_stopped(world, impatient):
+@pytest.mark.usefixtures("impatient")
+def test_a_member_that_is_down_itself_may_be_stopped(world):
     topology = world.topology
     world.members["meta3"].stop()
     assert Wish(topology, "away", "meta3", 0.5).fulfil(3.0).after == "meta1"
@@ -149,7 +154,8 @@ def test_a_refusal_waits_until_an_election_would_be_over(world, monkeypatch):
     assert len(looks) == 3
 
 
-def test_where_the_quorum_is_lost_a_stop_costs_nothing(world, impatient):
+@pytest.mark.usefixtures("impatient")
+def test_where_the_quorum_is_lost_a_stop_costs_nothing(world):
     for member in world.members.values():
         member.healthy = False
     moved = fulfil(world, "away", "meta1")

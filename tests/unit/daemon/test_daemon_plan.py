@@ -24,10 +24,10 @@ DONE = Found(service=up(NEW), unit=WANTED.unit, current=NEW, root_ok=True, gener
 BEHIND = replace(DONE, service=up(OLD), unit=OLD_UNIT, current=OLD, generations=(OLD,))
 STAGED = replace(BEHIND, generations=(OLD, NEW), staged=NEW)
 DOWN = replace(DONE, service=Service(enabled=True))
-RESTART = ["age", "switch", "restart", "ready", "settle"]
+RESTART = ["age", "switch", "reload", "restart", "ready", "settle"]
 
 TABLE = [
-    ("nothing there", Found(), "started", ["record", "own", "stage", "switch", "enable", "restart", "ready", "settle"]),
+    ("nothing there", Found(), "started", ["record", "own", "stage", "switch", "enable", "reload", "restart", "ready", "settle"]),
     ("all as desired", DONE, "started", []),
     ("all as desired", DONE, "restarted", []),
     ("process is behind", BEHIND, "started", ["stage", "select"]),
@@ -37,13 +37,18 @@ TABLE = [
     ("another one staged", replace(STAGED, staged="ba9876543210"), "started", ["select"]),
     ("back to the running one", replace(DONE, staged=OLD), "started", ["unselect"]),
     ("down", DOWN, "started", ["restart", "ready", "settle"]),
-    ("down, behind", replace(BEHIND, service=Service(enabled=True)), "started", ["stage", "switch", "restart", "ready", "settle"]),
+    (
+        "down, behind",
+        replace(BEHIND, service=Service(enabled=True)),
+        "started",
+        ["stage", "switch", "reload", "restart", "ready", "settle"],
+    ),
     ("killed between switch and restart", replace(STAGED, unit=WANTED.unit), "started", []),
     ("killed between switch and restart", replace(STAGED, unit=WANTED.unit), "restarted", ["age", "restart", "ready", "settle"]),
     ("killed before it was ready", replace(DONE, current=OLD, staged=NEW), "started", ["ready", "settle"]),
     ("killed before it was ready", replace(DONE, current=OLD, staged=NEW), "restarted", ["ready", "settle"]),
-    ("systemd has read an older unit", replace(DONE, service=replace(up(NEW), needs_reload=True)), "started", ["switch"]),
-    ("disabled by hand", replace(DONE, service=replace(up(NEW), enabled=False)), "started", ["enable"]),
+    ("systemd has read an older unit", replace(DONE, service=replace(up(NEW), needs_reload=True)), "started", ["switch", "reload"]),
+    ("disabled by hand", replace(DONE, service=replace(up(NEW), enabled=False)), "started", ["enable", "reload"]),
     ("process of a foreign unit", replace(DONE, service=up("unknown")), "restarted", ["age", "restart", "ready", "settle"]),
     ("config edited", replace(DONE, damage=(Damage("tiny.toml", "edited"),)), "started", ["distrust", "mend"]),
     (
@@ -54,7 +59,7 @@ TABLE = [
     ),
     ("config deleted", replace(DONE, damage=(Damage("tiny.toml", "missing"),)), "started", ["mend"]),
     ("config edited, never read", replace(STAGED, damage=(Damage("tiny.toml", "edited"),)), "started", ["mend"]),
-    ("unit edited", replace(DONE, unit=WANTED.unit + "#"), "started", ["distrust", "switch"]),
+    ("unit edited", replace(DONE, unit=WANTED.unit + "#"), "started", ["distrust", "switch", "reload"]),
     ("distrusted process", replace(DONE, distrusted="i7"), "started", []),
     ("distrusted process", replace(DONE, distrusted="i7"), "restarted", ["age", "restart", "ready", "settle"]),
     ("distrust of an earlier process", replace(DONE, distrusted="i6"), "restarted", []),

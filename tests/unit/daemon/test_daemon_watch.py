@@ -15,7 +15,14 @@ class Reborn(FakeHost):
         if self.systemd.crashing and self.systemd.restarts >= 3:
             with pathlib.Path(self.at("/tmp/tiny.log")).open("a") as log:
                 log.write("my configuration is long\n" * 30)
-            shown.update(ActiveState="active", SubState="running", MainPID=str(self.systemd.pid), ExecMainCode="0", ExecMainStatus="0", Result="success")
+            shown.update(
+                ActiveState="active",
+                SubState="running",
+                MainPID=str(self.systemd.pid),
+                ExecMainCode="0",
+                ExecMainStatus="0",
+                Result="success",
+            )
         return "".join("%s=%s\n" % item for item in shown.items())
 
 

@@ -151,3 +151,14 @@ def test_who_may_not_raise_the_limit_is_told_what_to_type(tmp_path: pathlib.Path
     with pytest.raises(LabError, match="type: sudo sysctl fs.inotify.max_user_instances=320"):
         hosts.allow_inotify(20, limit)
     assert limit.read_text() == "128\n"
+
+
+def test_a_stopped_host_keeps_its_address() -> None:
+    labels = {"horaedb.lab": "demo", "horaedb.lab.host": "db1", "horaedb.lab.checkout": "/elsewhere", "horaedb.lab.kind": "image:1"}
+    entry = {
+        "Config": {"Labels": labels},
+        "State": {"Status": "exited"},
+        "NetworkSettings": {"Networks": {"horaedb-demo": {"IPAMConfig": {"IPv4Address": "192.0.2.11"}, "IPAddress": ""}}},
+    }
+    found = hosts._container(entry)
+    assert (found.address, found.running, found.is_ours()) == ("192.0.2.11", False, False)

@@ -55,7 +55,7 @@ def living() -> Observation:
         members=tuple(MemberSeen(m.host, True, True, "meta1", "meta1", False) for m in topology.members),
         nodes=tuple(NodeSeen(n.host, True, True, True) for n in topology.nodes),
         leader="meta1",
-        etcd_members=tuple(EtcdMember(i, m.name, False, (m.peer_url,)) for i, m in enumerate(topology.members)),
+        etcd_members=tuple(EtcdMember(i, m.name, False, (m.peer_url,), (m.client_url,)) for i, m in enumerate(topology.members)),
         cluster=ClusterSeen(
             names=("defaultCluster",),
             entry=ClusterEntry("defaultCluster", 3, 8, "static", 4294967295),
@@ -294,11 +294,14 @@ ACCEPTED = [
         nodes={"*": REMOTE, **DB4},
     ),
     LiveCase("dynamic shrinks", {}, see=entry(topology_type="dynamic"), members=DYNAMIC, nodes={"*": REMOTE, "db3": None}),
-    LiveCase(
-        "a member in the list that never started, and is empty",
-        {},
-        see=listed(EtcdMember(2, "", False, ("http://192.0.2.13:2380",))),
-        states={**states(), "meta3": state("meta3", member_holds=False)},
+    *(
+        LiveCase(
+            "a member in the list that never started, and is empty: " + how,
+            {},
+            see=listed(EtcdMember(2, name, False, ("http://192.0.2.13:2380",))),
+            states={**states(), "meta3": state("meta3", member_holds=False)},
+        )
+        for how, name in (("added later", ""), ("not yet there when the others made the cluster", "meta3"))
     ),
     LiveCase("the cluster's entry can't be read", {}, see=cluster(entry=None, view=None, record=None)),
     LiveCase(

@@ -46,24 +46,8 @@ class Play:
         usual = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable, **NOWHERE}
         inventory = {"all": {"vars": {**usual, **variables}, "children": groups}}
         (self._folder / "inventory.yml").write_text(yaml.safe_dump(inventory))
-        (self._folder / "ansible.cfg").write_text("[defaults]\n")
         (self._folder / "play.yml").write_text(yaml.safe_dump([{"gather_facts": False, **play} for play in plays]))
-        done = subprocess.run(
-            [sys.executable, "-m", "ansible", "playbook", "-i", "inventory.yml", "play.yml", *arguments],
-            cwd=self._folder,
-            env={
-                **{name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")},
-                "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".collections"),
-                "ANSIBLE_LOCALHOST_WARNING": "false",
-                "ANSIBLE_LOCAL_TEMP": str(self._folder / "local"),
-                "ANSIBLE_REMOTE_TEMP": str(self._folder / "remote"),
-                "ANSIBLE_CONFIG": str(self._folder / "ansible.cfg"),
-            },
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+        done = ansible(self._folder, "playbook", "-i", "inventory.yml", "play.yml", *arguments)
         saved = {path.stem: json.loads(path.read_text()) for path in self._folder.glob("*.json")}
         return Run(done.returncode, done.stdout + done.stderr, saved)
 
@@ -81,6 +65,26 @@ class Play:
 @pytest.fixture
 def play(tmp_path: pathlib.Path) -> Play:
     return Play(tmp_path)
+
+
+def ansible(folder: pathlib.Path, tool: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    (folder / "ansible.cfg").write_text("[defaults]\n")
+    return subprocess.run(
+        [sys.executable, "-m", "ansible", tool, *arguments],
+        cwd=folder,
+        env={
+            **{name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")},
+            "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".collections"),
+            "ANSIBLE_LOCALHOST_WARNING": "false",
+            "ANSIBLE_LOCAL_TEMP": str(folder / "local"),
+            "ANSIBLE_REMOTE_TEMP": str(folder / "remote"),
+            "ANSIBLE_CONFIG": str(folder / "ansible.cfg"),
+        },
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
 
 
 def hosts(first: int, *names: str, **variables: Any) -> dict[str, Any]:
@@ -168,6 +172,15 @@ def test_hosts_that_the_inventory_does_not_have(play: Play) -> None:
     done.refused("db9 is not in the inventory. Correct the option members or nodes.")
 
 
+@pytest.mark.parametrize("inventory", ["standalone", "cluster", "dynamic"])
+def test_the_inventories_to_copy_have_no_findings(inventory: str, tmp_path: pathlib.Path) -> None:
+    """Judged as docs/topology.md says, without reaching any host."""
+    task = ["localhost", "-i", str(ROOT / "inventories" / inventory), "-m", "horaedb.cluster.topology_check", "-a", "live=false"]
+    done = ansible(tmp_path, "adhoc", *task, "-e", "vault_horaedb_s3_key_id=x vault_horaedb_s3_key_secret=x")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert '"findings": [],' in done.stdout
+
+
 def test_warnings_are_shown_and_let_the_run_go_on(play: Play) -> None:
     groups = {"horaemeta": hosts(11, "m1", "m2"), "horaedb": hosts(21, "d1")}
     done = play(groups, [{"hosts": "m1", "tasks": [check(), play.saving("checked")]}])
@@ -202,13 +215,27 @@ def test_a_host_without_python_or_root_is_refused_in_one_line_each(play: Play) -
     done.refused("[host.python] m1: /nonexistent/python3 is missing; Ansible needs Python 3.8 or newer on the host.")
 
 
-def test_a_first_command_that_fails_is_told_in_its_own_words(play: Play, tmp_path: pathlib.Path) -> None:
-    sudo = tmp_path / "sudo"
-    sudo.write_text("#!/bin/sh\necho 'sudo: horae is not in the sudoers file' >&2\nexit 1\n")
-    sudo.chmod(0o755)
+@pytest.mark.parametrize(
+    ("sudo", "sentence"),
+    [
+        (
+            "echo 'sudo: horae is not in the sudoers file' >&2",
+            "sudo: horae is not in the sudoers file. Check ansible_become_password (or -K) and the host's sudoers file.",
+        ),
+        # It lets commands through, to an account that runs none.
+        (
+            "echo \"$*\" | grep -o 'BECOME-SUCCESS-[a-z]*' | head -n 1; echo 'This account is not available.'",
+            "[host.shell] m1: the first command failed: This account is not available. Log in by hand",
+        ),
+    ],
+)
+def test_a_first_command_that_fails_is_told_in_its_own_words(play: Play, tmp_path: pathlib.Path, sudo: str, sentence: str) -> None:
+    exe = tmp_path / "sudo"
+    exe.write_text("#!/bin/sh\n%s\nexit 1\n" % sudo)
+    exe.chmod(0o755)
     task = {"horaedb.cluster.host_check": {}}
-    done = play(PAIR, [{"hosts": "m1", "tasks": [task]}], ansible_become=True, ansible_become_exe=str(sudo), ansible_become_user="nobody")
-    done.refused("[host.shell] m1: the first command failed: sudo: horae is not in the sudoers file", "Log in by hand")
+    done = play(PAIR, [{"hosts": "m1", "tasks": [task]}], ansible_become=True, ansible_become_exe=str(exe), ansible_become_user="nobody")
+    done.refused("1 finding; no host has been touched:", sentence)
 
 
 def guard(*groups: str) -> list[dict[str, Any]]:

@@ -12,9 +12,10 @@ import host_cases
 import live_cases
 import pytest
 import static_cases
+from ansible_collections.horaedb.cluster.plugins.action import host_check
 from ansible_collections.horaedb.cluster.plugins.module_utils import hoststate, inventory, live_rules, placement_rules, rules
 from model_inventory import check
-from test_static_rules import judged
+from test_static_rules import WARNINGS, judged
 
 STATIC = [case for case in static_cases.CASES if case not in static_cases.UNREADABLE]
 RULE_ID = re.compile(r"[a-z]+\.[a-z]+(-[a-z]+)*")
@@ -32,9 +33,12 @@ def ids(source: str) -> set[str]:
     return found
 
 
-def known_ids() -> set[str]:
-    modules = (inventory, rules, placement_rules, live_rules, hoststate)
+def ids_of(*modules: Any) -> set[str]:
     return set().union(*(ids(pathlib.Path(str(module.__file__)).read_text(encoding="utf-8")) for module in modules))
+
+
+def known_ids() -> set[str]:
+    return ids_of(inventory, rules, placement_rules, live_rules, hoststate)
 
 
 def all_cases() -> list[Any]:
@@ -45,6 +49,13 @@ def test_every_rule_is_broken_on_its_own_account() -> None:
     """First in a row's findings: with words of its own, not as the by-product of another mistake."""
     assert len(known_ids()) > 40
     assert {next(iter(case.found)) for case in all_cases() if case.words} == known_ids()
+
+
+def test_every_rule_is_explained_to_operators_once() -> None:
+    text = (pathlib.Path(__file__).parents[3] / "docs" / "topology.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `([^`]+)` \| (.+) \| (.+) \| (.+) \|$", text, re.MULTILINE)
+    assert sorted(row[0] for row in rows) == sorted(known_ids() | ids_of(host_check))
+    assert {row[0] for row in rows if row[1].startswith("*warning*")} == WARNINGS
 
 
 def fails(case: Any) -> bool:

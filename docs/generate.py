@@ -1,0 +1,71 @@
+"""Writes roles/*/README.md out of the roles' argument_specs. With --check it writes nothing and fails when one is out of date."""
+
+from __future__ import annotations
+
+import pathlib
+import re
+import sys
+from typing import Any, Dict, List
+
+import yaml
+
+ROLES = pathlib.Path(__file__).resolve().parents[1] / "roles"
+
+_MARKUP = re.compile(r"\b(?:C|O|V|M|RV)\(([^)]*)\)")
+
+
+def readme(role: str) -> str:
+    """The whole text of a role's README."""
+    with (ROLES / role / "meta" / "argument_specs.yml").open(encoding="utf-8") as stream:
+        entries: Dict[str, Dict[str, Any]] = yaml.safe_load(stream)["argument_specs"]
+    main = entries.pop("main")
+    lines = ["# horaedb.cluster." + role, "", main["short_description"] + ".", "", *_paragraphs(main["description"])]
+    if main["options"]:
+        lines += ["| option | type | default | |", "|---|---|---|---|"]
+        lines += [_row(name, option) for name, option in main["options"].items()]
+        lines.append("")
+    for name, entry in entries.items():
+        lines += ["## Entry point " + name, "", entry["short_description"] + ".", "", *_paragraphs(entry["description"])]
+        lines += ["It has the same options.", ""] if entry["options"] == main["options"] else []
+    return "\n".join(lines)
+
+
+def _row(name: str, option: Dict[str, Any]) -> str:
+    words = " ".join(_texts(option["description"]))
+    if "choices" in option:
+        words = "One of %s. %s" % (", ".join("`%s`" % choice for choice in option["choices"]), words)
+    return "| `%s` | %s | %s | %s |" % (name, option["type"], _default(option), words)
+
+
+def _default(option: Dict[str, Any]) -> str:
+    if option.get("required"):
+        return "**required**"
+    return "`%s`" % yaml.safe_dump(option["default"], default_flow_style=True).splitlines()[0] if "default" in option else ""
+
+
+def _paragraphs(description: Any) -> List[str]:
+    return [line for text in _texts(description) for line in (text, "")]
+
+
+def _texts(description: Any) -> List[str]:
+    texts = [description] if isinstance(description, str) else description
+    return [_MARKUP.sub(r"`\1`", text) for text in texts]
+
+
+def main(check: bool) -> int:
+    stale = []
+    for role in sorted(path.parents[1].name for path in ROLES.glob("*/meta/argument_specs.yml")):
+        path = ROLES / role / "README.md"
+        text = readme(role)
+        if path.exists() and path.read_text(encoding="utf-8") == text:
+            continue
+        stale.append(role)
+        if not check:
+            path.write_text(text, encoding="utf-8")
+    for role in stale:
+        print("roles/%s/README.md %s" % (role, "is out of date: run docs/generate.py" if check else "written"))
+    return 1 if check and stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main("--check" in sys.argv[1:]))

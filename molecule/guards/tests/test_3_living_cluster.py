@@ -1,0 +1,108 @@
+"""A living cluster: what can't be changed is refused, what can't be used is refused, and nothing is restarted."""
+
+from __future__ import annotations
+
+import functools
+import http.server
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+from cases import LIVING, Case
+from conftest import Hosts
+from refusal import assert_refused, assert_said, run
+
+from tests.support import fingerprint
+from tests.support.cluster import Cluster
+from tests.support.services import process
+from tests.support.site import Site, Variables
+
+NO_FILE = "sha256:" + "0" * 64
+
+
+@pytest.fixture(scope="module", autouse=True)
+def deployed(site: Site, cluster: Cluster) -> Iterator[None]:
+    """The cluster is whole before and after; in between no process is another, and no file."""
+    site.deploy()
+    view = cluster.assert_whole()
+    yield
+    assert site.deploy().changed == 0
+    assert cluster.assert_whole() == view
+
+
+@pytest.fixture(autouse=True, scope="module")
+def untouched(deployed: None, hosts: Hosts) -> Iterator[None]:
+    before = fingerprint.take(hosts, fingerprint.LIVING)
+    yield
+    assert not (differences := fingerprint.differences(before, fingerprint.take(hosts, fingerprint.LIVING))), "\n".join(differences)
+
+
+@pytest.mark.parametrize("case", LIVING, ids=str)
+def test_what_a_living_cluster_can_not_become_is_refused(case: Case, site: Site) -> None:
+    """Breaks when site.yml reports success for a change that HoraeMeta ignores, or that would leave a node or a member out."""
+    ended = run(site, case)
+    assert_refused(ended, case, site)
+    assert {module for _host, module in ended.executions} == {"horaedb.cluster.cluster_info"}
+
+
+@pytest.fixture(scope="module")
+def downloads(binaries: Path) -> Iterator[str]:
+    """The address of a web server that has the broken builds, and nothing else."""
+    handler = functools.partial(_Quiet, directory=str(binaries))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield "http://127.0.0.1:%d" % server.server_port
+        server.shutdown()
+
+
+class _Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_arguments: object) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("variables", "says"),
+    [
+        pytest.param({"horaedb_binary": "{url}/missing", "horaedb_checksum": NO_FILE}, ["binary.url", "/missing", "404"], id="URL 404"),
+        pytest.param(
+            {"horaedb_binary": "{url}/badglibc/horaedb-server", "horaedb_checksum": NO_FILE},
+            ["/badglibc/horaedb-server", "binary.checksum", NO_FILE],
+            id="another file behind the URL",
+        ),
+        pytest.param(
+            {"horaedb_binary": "http://127.0.0.1:1/server", "horaedb_checksum": NO_FILE},
+            ["binary.url", "http://127.0.0.1:1/", "refused"],
+            id="nobody answers",
+        ),
+        pytest.param(
+            {"horaedb_binary": "{folder}/badglibc/horaedb-server"},
+            ["doesn't run on this host", "GLIBC_2.35", "built for a newer system"],
+            id="a binary for a newer glibc",
+        ),
+    ],
+)
+def test_a_new_binary_that_can_not_be_used_leaves_the_old_one(
+    variables: dict[str, str], says: Sequence[str], site: Site, downloads: str, binaries: Path
+) -> None:
+    """Breaks when the old binary goes before the new one is known to be right and to run, or when one host's trouble restarts others."""
+    chosen = {name: value.format(url=downloads, folder=binaries) for name, value in variables.items()}
+    ended = site.run(everywhere=chosen)
+    assert ended.rc != 0
+    assert_said(ended, says)
+    assert all(ended.recap[node]["failed"] == 1 for node in site.group("horaedb"))
+
+
+def test_an_emptied_member_is_not_started_again(site: Site, hosts: Hosts, cluster: Cluster) -> None:
+    """Breaks when etcd is started on an empty directory under the name of a member that the others still know."""
+    others = [member for member in cluster.members if member != "meta3"]
+    before = {member: process(hosts[member], "horaemeta") for member in others}
+    hosts["meta3"].check_output("systemctl stop horaemeta && mv /var/lib/horaemeta/etcd /var/lib/horaemeta/aside")
+    ended = site.run()
+    running = hosts["meta3"].service("horaemeta").is_running
+    hosts["meta3"].check_output("mv /var/lib/horaemeta/aside /var/lib/horaemeta/etcd")
+    assert not running
+    assert_refused(ended, Case("live.member-empty", ["meta3", "/var/lib/horaemeta/etcd is empty", "learner"]), site)
+    assert {member: process(hosts[member], "horaemeta") for member in others} == before
+    site.deploy()
+    cluster.assert_whole()

@@ -1,0 +1,198 @@
+"""The two shells around the transaction, action plugin and module: what they send, how often, and what they never show."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import pathlib
+from typing import Any, Dict, List
+
+import pytest
+from ansible_collections.horaedb.cluster.plugins.action.daemon import ActionModule
+from ansible_collections.horaedb.cluster.plugins.module_utils import daemon_run
+from ansible_collections.horaedb.cluster.plugins.module_utils.daemon_desired import Refused
+
+DONE = {"changed": False, "steps": [], "invocation": {"module_args": {"configs": "canary"}}}
+
+
+class Shell:
+    tmpdir = None
+
+    def join_path(self, *parts: str) -> str:
+        return "/".join(parts)
+
+
+class Connection:
+    _shell = Shell()
+
+
+class Task:
+    action = "horaedb.cluster.daemon"
+    async_val = 0
+    check_mode = False
+    diff = False
+
+    def __init__(self, args: Dict[str, Any]) -> None:
+        self.args = args
+
+    def copy(self) -> Task:
+        return Task(dict(self.args))
+
+
+class Action(ActionModule):
+    """With a host that answers from a list."""
+
+    def __init__(self, args: Dict[str, Any], answers: List[Dict[str, Any]], packages: Any = None) -> None:
+        self._task = Task(args)
+        self._connection = Connection()
+        self._play_context = self._loader = self._templar = None
+        self._shared_loader_obj = packages
+        self.answers = answers
+        self.executed: List[Dict[str, Any]] = []
+        self.vars: List[Dict[str, Any]] = []
+        self.sent: List[str] = []
+
+    def _execute_module(self, module_args: Dict[str, Any], task_vars: Dict[str, Any], **_more: Any) -> Dict[str, Any]:  # type: ignore[override]
+        self.executed.append(dict(module_args))
+        self.vars.append(task_vars)
+        return dict(self.answers[len(self.executed) - 1])
+
+    def _find_needle(self, _folder: str, name: str) -> str:
+        return name
+
+    def _make_tmp_path(self) -> str:  # type: ignore[override]
+        return "/tmp/ansible"
+
+    def _transfer_file(self, local: str, remote: str) -> None:
+        self.sent.append("%s -> %s" % (local, remote))
+
+    def _fixup_perms2(self, _paths: Any) -> None:  # type: ignore[override]
+        pass
+
+
+class Installer:
+    """Stands for Ansible's loader and for ansible.builtin.package: the first `failures` attempts fail."""
+
+    def __init__(self, failures: int) -> None:
+        self.action_loader = self
+        self.failures = failures
+        self.asked: List[Dict[str, Any]] = []
+
+    def get(self, name: str, task: Task, **_more: Any) -> Installer:
+        assert name == "ansible.builtin.package"
+        self.asked.append(task.args)
+        return self
+
+    def run(self, **_more: Any) -> Dict[str, Any]:
+        return {"failed": len(self.asked) <= self.failures, "msg": "No package matching"}
+
+
+@pytest.fixture(autouse=True)
+def own_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def program(tmp_path: pathlib.Path) -> pathlib.Path:
+    path = tmp_path / "tinyd"
+    path.write_text("program")
+    return path
+
+
+def test_a_run_with_nothing_to_do_is_one_execution(program: pathlib.Path) -> None:
+    action = Action({"binary": {"name": "tinyd", "src": str(program)}}, [DONE])
+    assert action.run(task_vars={}) == {"changed": False, "steps": []}
+    assert len(action.executed) == 1 and action.sent == []
+    sha256 = hashlib.sha256(b"program").hexdigest()
+    assert action.executed[0]["binary"] == {"name": "tinyd", "src": str(program), "checksum": "sha256:" + sha256, "size": 7}
+
+
+def test_a_binary_is_sent_only_when_the_host_asks_for_it(program: pathlib.Path) -> None:
+    action = Action({"binary": {"name": "tinyd", "src": str(program)}}, [{"needs": ["binary"], "packages": []}, dict(DONE, changed=True)])
+    assert action.run(task_vars={})["changed"] is True
+    assert action.sent == ["%s -> /tmp/ansible/binary" % program]
+    assert [call["binary"].get("path") for call in action.executed] == [None, "/tmp/ansible/binary"]
+
+
+def test_options_never_reach_the_journal_nor_the_result(program: pathlib.Path) -> None:
+    action = Action({"binary": {"name": "tinyd", "src": str(program)}}, [dict(DONE, failed=True, msg="no")])
+    result = action.run(task_vars={"a": 1})
+    assert "canary" not in json.dumps(result) and "invocation" not in result
+    assert action.vars == [{"a": 1, "ansible_no_target_syslog": True}]
+
+
+@pytest.mark.parametrize("failures", [0, 1])
+def test_packages_are_installed_with_new_lists_only_when_the_old_ones_do_not_do(failures: int) -> None:
+    installer = Installer(failures)
+    args = {"executable": "/usr/sbin/x", "packages": [{"name": "x", "provides": "/usr/sbin/x"}]}
+    action = Action(args, [{"needs": ["packages"], "packages": ["x"]}, DONE], installer)
+    result = action.run(task_vars={})
+    assert (result["changed"], result["steps"]) == (True, ["install package x"])
+    plain: Dict[str, Any] = {"name": ["x"], "state": "present"}
+    assert installer.asked == [plain, dict(plain, update_cache=True)][: failures + 1]
+
+
+def test_packages_that_cannot_be_installed_or_provide_something_else() -> None:
+    args = {"executable": "/usr/sbin/x", "packages": [{"name": "x", "provides": "/usr/sbin/x"}]}
+    needs = {"needs": ["packages"], "packages": ["x"]}
+    result = Action(args, [needs, needs], Installer(2)).run(task_vars={})
+    assert result["failed"] and "x can't be installed: No package matching" in result["msg"]
+    result = Action(args, [needs, needs], Installer(0)).run(task_vars={})
+    assert result["failed"] and "x (for /usr/sbin/x)" in result["msg"]
+
+
+def test_a_missing_file_reaches_no_host(tmp_path: pathlib.Path) -> None:
+    action = Action({"binary": {"name": "tinyd", "src": str(tmp_path / "missing")}}, [])
+    result = action.run(task_vars={})
+    assert result["failed"] and "No such file" in result["msg"] and action.executed == []
+
+
+@pytest.mark.parametrize("state", ["stopped", "absent"])
+def test_the_binary_is_not_looked_for_when_it_is_not_wanted(state: str) -> None:
+    action = Action({"state": state, "binary": {"name": "tinyd", "src": "/no/such/file"}}, [DONE])
+    assert not action.run(task_vars={}).get("failed")
+
+
+OPTIONS = {
+    "name": "tiny",
+    "root": "/opt/tiny",
+    "user": "tiny",
+    "group": "tiny",
+    "executable": "/bin/true",
+    "unit": "Environment=HORAE_GENERATION=@generation@ # canary",
+    "configs": [{"name": "tiny.toml", "content": "canary"}],
+    "environment": {"A": "canary"},
+}
+
+
+@pytest.mark.parametrize("root", [False, True])
+@pytest.mark.parametrize(
+    "outcome", [{"changed": False}, {"failed": True, "msg": "x"}, Refused("refused"), OSError(28, "No space left", "/opt")]
+)
+def test_the_module_answers_without_its_options(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: pathlib.Path, outcome: Any, root: bool
+) -> None:
+    from ansible.module_utils.testing import patch_module_args
+    from ansible_collections.horaedb.cluster.plugins.modules import daemon
+
+    def run(*_arguments: Any) -> Dict[str, Any]:
+        if isinstance(outcome, Exception):
+            raise outcome
+        return dict(outcome)
+
+    monkeypatch.setattr(daemon_run, "run", run)
+    monkeypatch.setattr(os, "geteuid", lambda: 0 if root else 1000)
+    with patch_module_args(dict(OPTIONS, root=str(tmp_path / "tiny"), _ansible_no_log=True)), pytest.raises(SystemExit):
+        daemon.main()
+    shown = capsys.readouterr().out
+    assert "canary" not in shown
+    answer = json.loads(shown)
+    if not root:
+        assert "set become to true" in answer["msg"]
+    elif isinstance(outcome, OSError):
+        assert answer["msg"].startswith("/opt: No space left. What was in use before is still in place")
+    elif isinstance(outcome, Refused):
+        assert answer["msg"] == "refused"
+    else:
+        assert answer == dict(outcome, invocation={})
