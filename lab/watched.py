@@ -86,7 +86,7 @@ def call(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], deadline: fl
     try:
         return process.wait(max(0.0, deadline - time.monotonic()))
     except subprocess.TimeoutExpired:
-        raise OutOfTime(f"its time was over while `{argv[0]}` ran") from None
+        raise OutOfTime(f"its time was over while {Path(argv[0]).name} ran") from None
     finally:
         if process.poll() is None:
             end(process)

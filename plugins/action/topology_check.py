@@ -16,6 +16,7 @@ from ansible_collections.horaedb.cluster.plugins.module_utils.findings import Fi
 from ansible_collections.horaedb.cluster.plugins.module_utils.hoststate import by_host
 from ansible_collections.horaedb.cluster.plugins.module_utils.inventory import Built, build
 from ansible_collections.horaedb.cluster.plugins.module_utils.observation import Observation
+from ansible_collections.horaedb.cluster.plugins.plugin_utils import specs
 from ansible_collections.horaedb.cluster.plugins.plugin_utils.variables import Variables
 
 
@@ -33,16 +34,20 @@ class ActionModule(ActionBase):
                 "nodes": {"type": "list", "elements": "str"},
                 "live": {"type": "bool", "default": True},
                 "states": {"type": "dict", "default": {}},
+                "deploy": {"type": "bool", "default": False},
             }
         )
         read = Variables(self._task, variables, self._loader)
         try:
             members, nodes = read.hosts("horaemeta", args["members"]), read.hosts("horaedb", args["nodes"])
             built = build(read.of_members(members), read.of_nodes(nodes))
+            unfit = specs.problems(read, members, nodes) if args["deploy"] else []
         except AnsibleError as error:
             return dict(result, failed=True, msg=str(error))
-        # A value that could not even be read makes every other rule guess, so it is said first and alone.
+        # A value that could not even be read makes every rule guess, so then no rule is asked.
         findings = built.unreadable or rules.problems(built.topology)
+        said = {(finding.rule, finding.change) for finding in findings}
+        findings = findings + [finding for finding in unfit if (finding.rule, finding.change) not in said]
         if errors(findings) or not args["live"]:
             return self._answer(result, built, findings, None)
         answer = self._execute_module(
@@ -62,7 +67,6 @@ class ActionModule(ActionBase):
         findings = built.explained(findings)
         result.update(
             changed=False,
-            topology=built.topology.to_dict(),
             findings=[finding.to_dict() for finding in findings],
             lives=seen is not None and live_rules.lives(seen),
             leader=seen.leader if seen else None,
@@ -71,4 +75,7 @@ class ActionModule(ActionBase):
         result["warnings"] = [finding.sentence() for finding in warnings(findings)]
         if errors(findings):
             result.update(failed=True, msg=report(errors(findings)))
+        else:
+            # Not with a refusal: nobody may go on with it, and its hundred lines would bury the sentences.
+            result["topology"] = built.topology.to_dict()
         return result

@@ -79,6 +79,8 @@ def roll_order(hosts: list[str], hostvars: Mapping[str, Any], registered: list[s
         values = hostvars[host]
         return values[name].get(key) if name in values else None
 
+    if not hostvars:
+        raise AnsibleFilterError("no host of the groups horaemeta and horaedb is in this run. Correct the inventory (-i), or --limit.")
     leaders = {said(host, "__guard_cluster", "leader") for host in hosts}
     return sorted((host for host in hosts if any(said(host, name, "stale") for name in registered)), key=lambda host: host in leaders)
 

@@ -46,6 +46,12 @@ options:
       - Without it nothing is said about data on disks, about one machine under two names, and about members or nodes that a new cluster would miss.
     type: dict
     default: {}
+  deploy:
+    description:
+      - Whether the roles are going to run on the hosts of this play. Then their variables are judged by the roles' argument_specs too, required
+        ones included, for all hosts at once and before the first one is touched.
+    type: bool
+    default: false
 attributes:
   action:
     description: Runs on the controller; only the living cluster is read from the host.
@@ -106,7 +112,7 @@ topology:
   description:
     - The model of the cluster, which the other modules and filters of this collection take as their option C(topology).
     - Of a member and a node the values are those that win there.
-  returned: when the variables could be evaluated
+  returned: when nothing is refused
   type: dict
   contains:
     cluster:
@@ -144,7 +150,7 @@ topology:
       type: list
       elements: dict
 findings:
-  description: Everything that was found, warnings too. A value that can't be read is said alone, because it makes the other rules guess.
+  description: Everything that was found, warnings too. Where a value can't be read the rules are not asked, because they would guess.
   returned: when the variables could be evaluated
   type: list
   elements: dict

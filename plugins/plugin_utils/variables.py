@@ -45,6 +45,11 @@ class Variables:
         self._task = task
         self._task_vars = task_vars
         self._loader = loader
+        self._others: dict[str, Mapping[str, Any]] = {}
+
+    @property
+    def play_hosts(self) -> list[str]:
+        return list(self._task_vars["ansible_play_hosts"])
 
     def hosts(self, role: str, given: Sequence[str] | None) -> list[str]:
         """The daemon's inventory hosts: as given, or those of the group that `<role>_group` names."""
@@ -83,9 +88,11 @@ class Variables:
             return self._task_vars
         if host not in self._task_vars["groups"]["all"]:
             raise AnsibleError("%s is not in the inventory. Correct the option members or nodes." % host)
-        hostvars = self._task_vars["hostvars"]
-        manager = hostvars._variable_manager
-        there = manager.get_vars(
-            play=self._task._parent._play, host=manager._inventory.get_host(host), task=self._task, include_hostvars=False
-        )
-        return {**there, "hostvars": hostvars}
+        if host not in self._others:
+            hostvars = self._task_vars["hostvars"]
+            manager = hostvars._variable_manager
+            there = manager.get_vars(
+                play=self._task._parent._play, host=manager._inventory.get_host(host), task=self._task, include_hostvars=False
+            )
+            self._others[host] = {**there, "hostvars": hostvars}
+        return self._others[host]

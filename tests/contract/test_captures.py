@@ -12,7 +12,7 @@ from stories.telling import told_by
 HEALTHY, UNOPENABLE = split_dynamic()
 
 
-def cases(captures: List[Capture]) -> Any:
+def cases(captures: List[Capture]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("capture", captures, ids=lambda capture: capture.id)
 
 

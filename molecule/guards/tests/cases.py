@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 from tests.support.site import Variables
 
+# Of no file.
+NO_FILE = "sha256:" + "0" * 64
 COUNT = "horaemeta_default_cluster_node_count"
 SHARDS = "horaemeta_default_cluster_shard_total"
 DYNAMIC = {"horaemeta_topology_type": "dynamic"}
@@ -263,3 +265,10 @@ LIVING = [
     ),
     Case("live.member-removed", ["meta3", "http://{meta3}:2380", "horaemeta"], groups={"horaemeta": ["meta1", "meta2"]}),
 ]
+
+# Each of these needs a test of its own, which does something to the hosts first.
+UNREACHABLE = Case("host.unreachable", ["db3", "timed out", "ansible_host", "--limit"])
+STALE_DATA = Case("data.members-empty", ["meta1, meta2, meta3", "db1 hold data", "snapshot", "docs/operations.md"])
+WIPED_MEMBERS = Case("data.members-empty", ["meta1, meta2, meta3", "db1, db2, db3 hold data", "snapshot", "docs/operations.md"])
+EMPTIED_MEMBER = Case("live.member-empty", ["meta3", "/var/lib/horaemeta/etcd is empty", "learner"])
+EVERY = [*STATIC, *WARNED, *ASKED, *FRESH, *LIVING, UNREACHABLE, STALE_DATA, WIPED_MEMBERS, EMPTIED_MEMBER]

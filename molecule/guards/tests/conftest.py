@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -14,8 +13,8 @@ ROOT = Path(__file__).resolve().parents[3]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "simulator")]
 
 import build  # noqa: E402
-
 from lab import hosts as lab_hosts  # noqa: E402
+from lab.model import Lab  # noqa: E402
 from tests.support.site import Site  # noqa: E402
 
 # Inventory host -> testinfra's host.
@@ -49,4 +48,4 @@ def hosts(site: Site, on: Callable[[str], Any]) -> Hosts:
 @pytest.fixture(scope="session")
 def container_of(site: Site) -> dict[str, str]:
     """Inventory host -> its container, by which it can be cut off its network and found again."""
-    return {one.host: lab_hosts.Lab(one.lab).container(one.host) for one in lab_hosts.containers() if one.address == site.addresses.get(one.host)}
+    return {one.host: Lab(one.lab).container(one.host) for one in lab_hosts.containers() if one.address == site.addresses.get(one.host)}

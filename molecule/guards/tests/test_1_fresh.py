@@ -6,15 +6,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from cases import ASKED, FRESH, STATIC, WARNED, Case
+from cases import ASKED, FRESH, NO_FILE, STALE_DATA, STATIC, UNREACHABLE, WARNED, Case
 from conftest import Hosts
 from refusal import assert_named, assert_refused, assert_said, run
 
 from lab import network
 from tests.support import fingerprint
 from tests.support.site import Site, Variables
-
-NO_FILE = "sha256:" + "0" * 64
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -52,9 +50,9 @@ def test_what_the_hosts_say_together_is_refused(case: Case, site: Site) -> None:
 def test_data_nodes_that_hold_data_under_empty_members_are_refused(site: Site, hosts: Hosts) -> None:
     """Breaks when a HoraeMeta that starts from nothing may be put over the files of an earlier cluster."""
     hosts["db1"].check_output("mkdir -p /var/lib/horaedb/store && echo rows > /var/lib/horaedb/store/1.sst")
-    ended = run(site, case := Case("data.members-empty", ["meta1, meta2, meta3", "db1 hold data", "snapshot", "docs/operations.md"]))
+    ended = site.run()
     hosts["db1"].check_output("rm -r /var/lib/horaedb")
-    assert_refused(ended, case, site)
+    assert_refused(ended, STALE_DATA, site)
 
 
 def test_a_host_that_cannot_be_reached_stops_the_run_for_all(site: Site, container_of: dict[str, str]) -> None:
@@ -65,10 +63,16 @@ def test_a_host_that_cannot_be_reached_stops_the_run_for_all(site: Site, contain
         ended = site.run(hosts={"db3": {"ansible_control_path_dir": "/nowhere", "ansible_ssh_args": "-o ControlMaster=no"}})
     finally:
         network.heal(container_of["db3"])
-    assert ended.rc != 0
-    assert_said(ended, ["[host.unreachable]", "db3", "timed out", "ansible_host", "--limit"])
+    assert_refused(ended, UNREACHABLE, site)
     assert ended.recap["db3"]["unreachable"] == 1
     assert not ended.executions
+
+
+def test_an_inventory_without_the_groups_is_not_taken_for_a_success(site: Site) -> None:
+    """Breaks when nothing is deployed anywhere and the run ends well, or in an error about templates."""
+    ended = site.run(groups={"horaemeta": [], "horaedb": []})
+    assert ended.rc != 0
+    assert_said(ended, ["no host of the groups horaemeta and horaedb", "inventory"])
 
 
 def test_what_is_only_unwise_is_said_and_not_refused(site: Site) -> None:

@@ -9,33 +9,25 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from cases import LIVING, Case
+from cases import LIVING, NO_FILE, Case
 from conftest import Hosts
 from refusal import assert_refused, assert_said, run
 
 from tests.support import fingerprint
 from tests.support.cluster import Cluster
-from tests.support.services import process
-from tests.support.site import Site, Variables
-
-NO_FILE = "sha256:" + "0" * 64
+from tests.support.site import Site
 
 
 @pytest.fixture(scope="module", autouse=True)
-def deployed(site: Site, cluster: Cluster) -> Iterator[None]:
-    """The cluster is whole before and after; in between no process is another, and no file."""
+def untouched(site: Site, hosts: Hosts, cluster: Cluster) -> Iterator[None]:
+    """All tests of this file together leave every file, process and shard as it was."""
     site.deploy()
     view = cluster.assert_whole()
-    yield
-    assert site.deploy().changed == 0
-    assert cluster.assert_whole() == view
-
-
-@pytest.fixture(autouse=True, scope="module")
-def untouched(deployed: None, hosts: Hosts) -> Iterator[None]:
     before = fingerprint.take(hosts, fingerprint.LIVING)
     yield
     assert not (differences := fingerprint.differences(before, fingerprint.take(hosts, fingerprint.LIVING))), "\n".join(differences)
+    assert site.deploy().changed == 0
+    assert cluster.assert_whole() == view
 
 
 @pytest.mark.parametrize("case", LIVING, ids=str)
@@ -91,18 +83,3 @@ def test_a_new_binary_that_can_not_be_used_leaves_the_old_one(
     assert ended.rc != 0
     assert_said(ended, says)
     assert all(ended.recap[node]["failed"] == 1 for node in site.group("horaedb"))
-
-
-def test_an_emptied_member_is_not_started_again(site: Site, hosts: Hosts, cluster: Cluster) -> None:
-    """Breaks when etcd is started on an empty directory under the name of a member that the others still know."""
-    others = [member for member in cluster.members if member != "meta3"]
-    before = {member: process(hosts[member], "horaemeta") for member in others}
-    hosts["meta3"].check_output("systemctl stop horaemeta && mv /var/lib/horaemeta/etcd /var/lib/horaemeta/aside")
-    ended = site.run()
-    running = hosts["meta3"].service("horaemeta").is_running
-    hosts["meta3"].check_output("mv /var/lib/horaemeta/aside /var/lib/horaemeta/etcd")
-    assert not running
-    assert_refused(ended, Case("live.member-empty", ["meta3", "/var/lib/horaemeta/etcd is empty", "learner"]), site)
-    assert {member: process(hosts[member], "horaemeta") for member in others} == before
-    site.deploy()
-    cluster.assert_whole()

@@ -83,7 +83,7 @@ class Cluster:
         self.settings = settings
         self._binaries = binaries
         self.real = binaries.real
-        self._client, self._peer, self._meta_http = Ports.take(), Ports.take(), [Ports.take()] * settings.members
+        self.client_port, self._peer, self._meta_http = Ports.take(), Ports.take(), [Ports.take()] * settings.members
         if self.real:
             # The real one listens on every interface: on one machine the ports must differ,
             # and then only the leader itself can be asked.
@@ -108,7 +108,7 @@ class Cluster:
         return "%s:%d" % (self.node_addr(index), self._grpc)
 
     def etcd(self, index: int) -> str:
-        return "http://%s:%d" % (self.member_addr(index), self._client)
+        return "http://%s:%d" % (self.member_addr(index), self.client_port)
 
     def api(self, index: int) -> str:
         return "http://%s:%d" % (self.member_addr(index), self._meta_http[index])
@@ -182,7 +182,7 @@ class Cluster:
                 "timeout": settings.timeout,
             },
             "cluster_deployment.etcd_client": {
-                "server_addrs": ["%s:%d" % (self.member_addr(i), self._client) for i in range(settings.members)],
+                "server_addrs": ["%s:%d" % (self.member_addr(i), self.client_port) for i in range(settings.members)],
                 "shard_lock_lease_ttl_sec": settings.lock_ttl,
                 "enable_shard_lock_fast_reacquire": settings.fast_reacquire,
             },

@@ -8,29 +8,17 @@ import time
 from typing import Any, Callable, Dict, List, Tuple
 
 from harness.captures import Capture, load, send
-from harness.cluster import NAME, Cluster
+from harness.cluster import Cluster
 from harness.process import wait_for
 from harness.web import Reply
 
+from stories.acts import FIRST_PLAN, INSERT, START_OF_TIME, create, set_frozen, settle
 from stories.telling import takes
 
-CREATE = "CREATE TABLE IF NOT EXISTS %s (name string TAG, value double NOT NULL, t timestamp NOT NULL, TIMESTAMP KEY(t)) ENGINE=Analytic"
-INSERT = "INSERT INTO %s(t,name,value) VALUES (1651737067000,'h',100.5)"
 TABLES = ("demo", "t_a", "t_b", "t_c", "t_d", "t_e")
 TRANSIENT = 20.0
-# The scheduler ticks each 5 s; a leader must have made a plan before it may be frozen.
-FIRST_PLAN = 6.0
-# A node reports every 2 s.
-HEARTBEATS = 3.0
 
 Replies = Dict[str, Reply]
-
-
-def create(cluster: Cluster, *tables: str) -> None:
-    """Waits for the cluster to become stable, too."""
-    for table in tables:
-        wait_for("create " + table, lambda: cluster.sql(0, CREATE % table).status == 200, 30, 0.3)  # noqa: B023
-        assert cluster.sql(0, INSERT % table).status == 200
 
 
 def owner(cluster: Cluster, table: str) -> int:
@@ -46,39 +34,13 @@ def nodes_by_address(cluster: Cluster, net: str) -> Dict[str, str]:
 def replay_static(stage: Any) -> Replies:
     cluster = stage.cluster().start()
     create(cluster, *TABLES)
+    for table in TABLES:
+        assert cluster.sql(0, INSERT % (table, START_OF_TIME, 100)).status == 200
     db = owner(cluster, "demo")
     elsewhere = next(t for t in TABLES if t not in cluster.tables_on(db))
     replace = dict(nodes_by_address(cluster, "172.30.0"), t_e=elsewhere)
     replies = {c.id: send(cluster, c, replace, db) for c in [*load("meta"), *load("db")]}
     return {case: dataclasses.replace(reply, text=reply.text.replace('"%s"' % elsewhere, '"t_e"')) for case, reply in replies.items()}
-
-
-def set_frozen(cluster: Cluster, frozen: bool) -> None:
-    reply = cluster.meta("PUT", "/debug/clusters/%s/enableSchedule" % NAME, {"enable": frozen})
-    assert reply.body == {"status": "success", "data": frozen}, reply
-
-
-def quiet(cluster: Cluster) -> bool:
-    """Whole, every node heard by this leader, and nothing running."""
-    try:
-        diagnosis = cluster.meta("GET", "/debug/diagnose/%s/shards" % NAME).body["data"]
-        running = cluster.meta("GET", "/api/v1/clusters/%s/procedure" % NAME).body["data"]
-    except (OSError, KeyError):
-        return False
-    return cluster.ready() and not running and not diagnosis["unregisteredShards"] and not diagnosis["unreadyShards"]
-
-
-def settle(cluster: Cluster, seconds: float = HEARTBEATS) -> None:
-    """Quiet for so long that every node has reported what it has NOW: the map only follows changes in reports."""
-    since = time.monotonic()
-
-    def lasting() -> bool:
-        nonlocal since
-        if not quiet(cluster):
-            since = time.monotonic()
-        return time.monotonic() - since > seconds
-
-    wait_for("a whole cluster", lasting, 90, 0.3)
 
 
 def settle_under_an_old_leader(cluster: Cluster) -> None:

@@ -236,7 +236,7 @@ class World:
         self.diagnose: dict[str, Any] = {"unregisteredShards": [], "unreadyShards": {}}
         self.move_answers: list[Reply] = []
         self.moves: list[tuple[str, str]] = []
-        self.before_answer: Callable[[Call], None] = lambda call: None  # a data node's, so that a test can change what it says
+        self.before_answer: Callable[[Call], None] = lambda _call: None  # a data node's, so that a test can change what it says
         self.revision = 10
         self.kv: dict[str, tuple[str, int]] = {}
         self.row: str | None = None

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -97,7 +98,7 @@ def check(name: str = "checked", **options: Any) -> dict[str, Any]:
 
 GROUPS = {"horaemeta": hosts(11, "m1", "m2", "m3"), "horaedb": hosts(21, "d1", "d2", "d3")}
 # One host for each side: a second name for this machine would be a finding.
-PAIR = {"horaemeta": hosts(11, "m1"), "horaedb": hosts(21, "d1")}
+PAIR = {"horaemeta": hosts(11, "m1", horaemeta_binary="x"), "horaedb": hosts(21, "d1", horaedb_binary="x")}
 
 
 def test_every_finding_at_once_in_a_foreign_playbook_with_other_groups(play: Play) -> None:
@@ -241,6 +242,22 @@ def test_a_first_command_that_fails_is_told_in_its_own_words(play: Play, tmp_pat
 def guard(*groups: str) -> list[dict[str, Any]]:
     """A play for each group, as in a playbook that pulls in the roles one after the other."""
     return [{"hosts": group, "roles": ["horaedb.cluster.guard"]} for group in groups]
+
+
+def test_what_a_role_would_refuse_is_refused_for_all_hosts_of_the_play_before_the_first_one(play: Play) -> None:
+    groups = {
+        "horaemeta": hosts(11, "m1", "m2", horaemeta_binary="x", horaemeta_keep_generations="many", horaemeta_http_port="abc"),
+        "horaedb": hosts(21, "d1", "d2", horaedb_private_users="perhaps"),
+    }
+    groups["horaedb"]["hosts"]["d2"]["horaedb_binary"] = "x"
+    done = play(groups, [{"hosts": "m1:d1", "tasks": [check(deploy=True), play.saving("checked")]}])
+    done.refused("[value.missing] d1: horaedb_binary is not set. Set it; roles/horaedb/README.md says what it is.")
+    assert re.findall(r"^  \[(\S+)\] (.+?): .*Correct (\w+)\.$", done.text, re.MULTILINE) == [
+        ("value.type", "m1", "horaemeta_http_port"),
+        ("value.type", "m2", "horaemeta_http_port"),
+        ("value.type", "m1", "horaemeta_keep_generations"),
+        ("value.type", "d1", "horaedb_private_users"),
+    ]
 
 
 needs_root = pytest.mark.skipif(os.getuid() != 0, reason="the guard refuses a host where commands don't run as root")

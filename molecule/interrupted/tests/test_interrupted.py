@@ -1,0 +1,146 @@
+"""A controller that dies at any moment: the same command again completes what was begun, and nothing is lost.
+
+The tests run in the order of this file: first the deployment of bare hosts, then the roll of what it made.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support import playbook
+from tests.support.cluster import Cluster, until
+from tests.support.rows import Rows
+from tests.support.services import process
+from tests.support.traffic import Reader, Refused
+
+MEMBER_DAEMONS = ("horaemeta",)
+NODE_DAEMONS = ("horaedb-meta-proxy", "horaedb")
+CHANGE = {
+    "horaemeta_settings": {"log": {"level": "debug"}},
+    "horaedb_settings": {"logger": {"level": "debug"}},
+    "meta_proxy_limit_nofile": 32768,
+}
+# Seconds into a task: as the module is sent, as the binary is, and while the module waits for the daemon.
+MOMENTS = (0.0, 0.5, 1.5)
+LONG_TASKS = ("into its wanted state]", "read through every node]")
+# More than any of the runs has, so that a loop that makes no progress ends.
+TASKS_AT_MOST = 60
+
+
+def at_task(number: int, play: str) -> Callable[[str], bool]:
+    """True for the line that announces the task of this number in this play, or the next play where it has fewer."""
+    counted = 0
+    begun = not play
+
+    def fatal(line: str) -> bool:
+        nonlocal counted, begun
+        if not begun:
+            begun = play in line
+            return False
+        if line.startswith("TASK ["):
+            counted += 1
+            return counted == number
+        return bool(play) and line.startswith("PLAY [")
+
+    return fatal
+
+
+def kill_at_every_task(inventory: Path, variables: dict[str, object], play: str = "") -> Iterator[str]:
+    """One run for each task of the play, or of all plays, killed there; in a long task one run for each moment.
+
+    Ends with a run that came to the end of the play, or of the whole playbook. Yields where each of the others was killed.
+    """
+    for number in range(1, TASKS_AT_MOST):
+        for moment in MOMENTS:
+            run = playbook.run("site.yml", inventory, variables=variables, kill_at=at_task(number, play), kill_after=moment)
+            if run.rc == 0:
+                return
+            assert run.rc == -signal.SIGKILL, run.output
+            last = run.output.splitlines()[-1]
+            yield "%s + %g s" % (last.rstrip("*"), moment)
+            if last.startswith("PLAY ["):
+                return
+            if not any(name in last for name in LONG_TASKS):
+                break
+    raise AssertionError("%d runs, and there is still something to do" % TASKS_AT_MOST)
+
+
+def daemons(cluster: Cluster) -> list[tuple[str, str]]:
+    return [(host, name) for host in cluster.members for name in MEMBER_DAEMONS] + [
+        (host, name) for host in cluster.nodes for name in NODE_DAEMONS
+    ]
+
+
+def half_done(on: Callable[[str], Any], cluster: Cluster) -> list[str]:
+    """What an interrupted run may have left behind on the hosts, daemon by daemon."""
+    found = []
+    for host, name in daemons(cluster):
+        root = "/opt/" + name
+        running = process(on(host), name).generation
+        # A module that is still at work holds the lock, and has names that begin with a dot.
+        look = "find %s -name '.*' ! -name .lock -o -name staged; flock --nonblock %s/.lock true || echo locked"
+        left = on(host).run(look % (root, root))
+        unit = on(host).file("/etc/systemd/system/%s.service" % name).content_string
+        current = on(host).file(root + "/current").linked_to
+        found += ["%s: %s" % (host, line) for line in left.stdout.splitlines()]
+        if "Environment=HORAE_GENERATION=%s\n" % running not in unit or not current.endswith("/" + running):
+            found.append("%s: %s runs %s, current is %s, and the unit says:\n%s" % (host, name, running, current, unit))
+    return found
+
+
+def assert_complete(inventory: Path, cluster: Cluster, on: Callable[[str], Any], variables: dict[str, object]) -> None:
+    final = playbook.run("site.yml", inventory, variables=variables)
+    assert final.rc == 0, final.output
+    cluster.assert_whole()
+    assert half_done(on, cluster) == []
+    again = playbook.run("site.yml", inventory, variables=variables)
+    assert (again.rc, again.changed) == (0, 0), again.output
+
+
+def test_a_deployment_killed_at_every_task_is_completed_by_the_next_run(inventory: Path, on: Callable[[str], Any]) -> None:
+    """Breaks when a run trips over what a dead one left (half a generation, a lock, a unit without a process), or takes it for done."""
+    killed = list(kill_at_every_task(inventory, {}))
+    print("killed at:\n%s" % "\n".join(killed))
+    assert len(killed) >= 10, killed
+    assert_complete(inventory, Cluster.of(inventory), on, {})
+
+
+@pytest.fixture(scope="module")
+def rows(inventory: Path) -> Rows:
+    return Rows(Cluster.of(inventory))
+
+
+def test_a_roll_killed_at_every_task_loses_nothing(inventory: Path, cluster: Cluster, on: Callable[[str], Any], rows: Rows) -> None:
+    """Breaks when a roll needs the memory of the run that began it, and so leaves old processes, restarts one twice, or loses shards."""
+    rows.write()
+    before = cluster.assert_whole()
+    old = {(host, name): process(on(host), name) for host, name in daemons(cluster)}
+    killed = []
+    with Reader(rows.readers()) as reader:
+        for play in ("PLAY [Roll the members", "PLAY [Roll the data nodes"):
+            for where in kill_at_every_task(inventory, CHANGE, play):
+                killed.append(where)
+                # The module that the dead run left at work on a host may have a daemon stopped just now.
+                until(lambda: _refused(rows), 60)
+        print("killed at:\n%s" % "\n".join(killed))
+        assert_complete(inventory, cluster, on, CHANGE)
+    assert len(killed) >= 6, killed
+    new = {(host, name): process(on(host), name) for host, name in daemons(cluster)}
+    assert [key for key in old if new[key].generation == old[key].generation] == []
+    assert cluster.assert_whole() == before
+    rows.assert_kept()
+    for host in cluster.nodes:
+        print("%s: outages of its table %s" % (host, ["%.1f" % seconds for seconds in reader.outages(host)]))
+
+
+def _refused(rows: Rows) -> str | None:
+    try:
+        rows.write(1)
+    except Refused as refused:
+        return str(refused)
+    return None
