@@ -63,7 +63,7 @@ def test_all_members_away_for_long_lose_nothing(told: Any) -> None:
 @told_by(alone)
 def test_a_member_without_the_others_gives_up_with_exit_code_0(told: Any) -> None:
     assert told["exit code"] == 0
-    assert 3.5 < told["after"] < 12
+    assert 3.5 < told["after"] < 25
     assert "quorum" in told["log"] or "timeout" in told["log"]
 
 

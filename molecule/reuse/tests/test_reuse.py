@@ -6,7 +6,6 @@ import json
 import tarfile
 from collections import Counter
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -71,8 +70,9 @@ def fresh(on: Callable[[str], Any]) -> fingerprint.Fingerprint:
     return fingerprint.take({host: on(host) for host in DAEMONS})
 
 
+@pytest.mark.usefixtures("fresh")
 @pytest.mark.parametrize("role", ["horaemeta", "meta_proxy", "horaedb"])
-def test_a_role_alone_refuses_a_wrong_node_count(repository: Any, fresh: fingerprint.Fingerprint, role: str) -> None:
+def test_a_role_alone_refuses_a_wrong_node_count(repository: Any, role: str) -> None:
     """Breaks when a role trusts the playbook around it, and a cluster with an empty node, or with no shard at all, comes of it."""
     run = repository.run("role.yml", {"role": role, "horaemeta_default_cluster_node_count": 3})
     assert run.rc != 0, run.output

@@ -98,8 +98,9 @@ def test_the_same_again_changes_nothing(apart: Path) -> None:
     assert run.on("meta") == 1 + 2, run.executions
 
 
+@pytest.mark.usefixtures("slow_start")
 def test_a_rolled_data_node_keeps_its_shards_however_long_its_start_takes(
-    apart: Path, pair: Cluster, rows: Rows, on: Callable[[str], Any], slow_start: None
+    apart: Path, pair: Cluster, rows: Rows, on: Callable[[str], Any]
 ) -> None:
     """Breaks when the only member isn't restarted after the data node's stop, and so forgets its shards; when the node is stopped too young."""
     rows.write()

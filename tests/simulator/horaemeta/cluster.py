@@ -45,7 +45,7 @@ class Cluster:
         return self.model.info.name
 
     def start(self) -> None:
-        loops: List[Tuple[float, Callable[[], None]]] = [(TICK, self._inspect), (TICK, self._schedule)]
+        loops: List[Tuple[float, Callable[[], None]]] = [(TICK, self._tick)]
         if isinstance(self.scheduler, DynamicScheduler):
             loops.append((LOCK_WATCH, self._lock_watch()))
         for pause, work in loops:
@@ -73,12 +73,10 @@ class Cluster:
         with self._lock:
             self._save(self.model.register(NodeReport(node, self._clock(), shards)))
 
-    def _inspect(self) -> None:
+    def _tick(self) -> None:
+        """The inspector, then the scheduler: in the real one two loops of equal period, whose race is decided here."""
         with self._lock:
             self._save(self.model.without_expired(self._clock()))
-
-    def _schedule(self) -> None:
-        with self._lock:
             if self.model.prepared():
                 self._save(self.model.view.changed(self.model.view.entries, STABLE))
                 return

@@ -99,23 +99,26 @@ class EtcdProcess:
         except Unreachable:
             return False
 
+    def _follows(self) -> bool:
+        try:
+            status = Etcd([self.url], timeout=1).status()
+        except (Unreachable, EtcdError):
+            return False
+        return status.leader not in (0, status.member)
+
     def exited(self) -> bool:
         return self._process is not None and self._process.poll() is not None
 
     def stop(self) -> None:
-        """A leader is killed: asked politely, etcd would hand over at once, and the real daemon takes an election (4-6 s)."""
+        """Only a follower is asked to stop. A leader would hand over at once, where the real daemon's end costs an election
+        (4-6 s); and without a leader etcd takes long to go."""
         if self._process is None or self._process.poll() is not None:
             return
-        try:
-            status = Etcd([self.url], timeout=1).status()
-            leads = status.member == status.leader
-        except (Unreachable, EtcdError):
-            leads = False
-        if leads:
+        if self._follows():
+            self._process.send_signal(signal.SIGTERM)
+        else:
             time.sleep(BACKEND_COMMIT)
             self._process.kill()
-        else:
-            self._process.send_signal(signal.SIGTERM)
         try:
             self._process.wait(timeout=5)
         except subprocess.TimeoutExpired:

@@ -1,12 +1,13 @@
 """Put on PYTHONPATH of ansible-playbook: writes one line per module execution into the file HORAE_COUNT names.
 
-A module execution is a round trip to a host, which is what a deployment costs. Callbacks see tasks,
-not executions: an action plugin may run several modules, or none.
+Where that is a folder, into a new file in it. A module execution is a round trip to a host, which is what
+a deployment costs. Callbacks see tasks, not executions: an action plugin may run several modules, or none.
 """
 
 from __future__ import annotations
 
 import os
+import time
 
 _LOG = os.environ.get("HORAE_COUNT")
 
@@ -27,4 +28,4 @@ def _count(log: str) -> None:
 
 
 if _LOG:
-    _count(_LOG)
+    _count(os.path.join(_LOG, "executions-%d" % time.time_ns()) if os.path.isdir(_LOG) else _LOG)

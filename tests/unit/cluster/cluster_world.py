@@ -87,6 +87,7 @@ class FakeMember:
     id: int
     applied: int = 1000
     healthy: bool = True
+    alarmed: bool = False  # says with status 200 that it isn't healthy
     learner: bool = False
     names: str | None = None  # host that it takes for the leader, when that isn't the real one
     peer_url: str = ""
@@ -139,6 +140,8 @@ class FakeMember:
     def answer_etcd(self, method: str, path: str, body: Any) -> Reply:
         world = self.world
         header = {"member_id": str(self.id), "revision": str(world.revision)}
+        if path == "/health" and self.alarmed:
+            return 200, {"health": "false", "reason": "ALARM NOSPACE"}
         if path == "/health":
             return (200, {"health": "true", "reason": ""}) if self.healthy else (503, {"health": "false", "reason": "NO LEADER"})
         if path == "/v3/maintenance/status":

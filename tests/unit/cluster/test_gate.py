@@ -41,6 +41,10 @@ CASES = {
         lambda w: setattr(w.members["meta3"], "healthy", False),
         [("member", "member meta3 (127.0.0.1:{meta3}) isn't healthy: ")],
     ),
+    "a member's etcd says with status 200 that it isn't healthy": (
+        lambda w: setattr(w.members["meta3"], "alarmed", True),
+        [("member", "/health says that it isn't healthy: {{")],
+    ),
     "a member is a learner": (
         lambda w: setattr(w.members["meta2"], "learner", True),
         [("member", "member meta2 (127.0.0.1:{meta2}) is a learner")],

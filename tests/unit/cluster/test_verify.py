@@ -182,6 +182,16 @@ def test_the_record_is_what_the_gate_saw(world):
     assert observe(world.topology).cluster.record == wanted
 
 
+def test_a_record_that_is_out_of_date_is_replaced(make_world):
+    world = make_world(topology_type="dynamic")
+    record(world)
+    world.nodes["db2"].shards[0] = world.nodes["db1"].shards.pop(0)
+    world.view[0] = (0, world.nodes["db2"].name)
+    _seen, wanted = record(world)
+    assert wanted.shards[0] == world.nodes["db2"].name
+    assert Assignment.from_json(world.kv[KEY][0]) == wanted
+
+
 def test_a_record_that_somebody_else_changed_meanwhile_is_left_alone(world):
     seen, wanted = record(world)
     theirs = world.kv[KEY]

@@ -6,7 +6,8 @@ import pytest
 from ansible_collections.horaedb.cluster.plugins.module_utils import rules
 from ansible_collections.horaedb.cluster.plugins.module_utils.findings import Finding, errors
 from model_inventory import Case, check
-from static_cases import ACCEPTED, CASES, STANDALONE, UNREADABLE
+from placement_cases import STANDALONE
+from static_cases import ACCEPTED, CASES, UNREADABLE
 
 WARNINGS = {"members.even", "names.default", "lease.long"}
 
