@@ -95,11 +95,12 @@ def _missing_packages(purpose: str, parts: Collection[str], distro: str) -> dict
 def ensure(purpose: str, parts: Collection[str] = EVERYTHING) -> Path:
     """Make what is missing of `parts`, each announced before it is done; returns the environment's bin folder."""
     distro = recipe.default_distro()
+    # First of all, as it refuses machines on which no part would be of use.
+    venv = venv_path(purpose)
     CACHE.mkdir(parents=True, exist_ok=True)
     if ENGINE in parts:
         dockerd.ensure()
     packages.install(_missing_packages(purpose, parts, distro))
-    venv = venv_path(purpose)
     if VENV in parts and not _is_complete(venv):
         with locked(venv.name):
             if not _is_complete(venv):

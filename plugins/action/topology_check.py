@@ -19,6 +19,9 @@ from ansible_collections.horaedb.cluster.plugins.module_utils.observation import
 from ansible_collections.horaedb.cluster.plugins.plugin_utils import specs
 from ansible_collections.horaedb.cluster.plugins.plugin_utils.variables import Variables
 
+# Seconds. An election took 4 to 6 s, 16 s where the leader was killed; without a leader nothing could be compared with the living cluster.
+ELECTION = 20
+
 
 class ActionModule(ActionBase):
     """Static rules on the controller; the living cluster is read from the host of the task, in one execution."""
@@ -50,9 +53,8 @@ class ActionModule(ActionBase):
         findings = findings + [finding for finding in unfit if (finding.rule, finding.change) not in said]
         if errors(findings) or not args["live"]:
             return self._answer(result, built, findings, None)
-        answer = self._execute_module(
-            module_name="horaedb.cluster.cluster_info", module_args={"topology": built.topology.to_dict()}, task_vars=variables
-        )
+        asked = {"topology": built.topology.to_dict(), "settle": ELECTION}
+        answer = self._execute_module(module_name="horaedb.cluster.cluster_info", module_args=asked, task_vars=variables)
         if answer.get("failed") or answer.get("unreachable"):
             return dict(result, **answer)
         seen = Observation.from_dict(answer["observation"])

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from ansible import context
 from ansible.errors import AnsibleFilterError
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible_collections.horaedb.cluster.plugins.module_utils import settings, units
@@ -76,10 +77,13 @@ def roll_order(hosts: list[str], hostvars: Mapping[str, Any], registered: list[s
     """Hosts of which one of the registered results says stale; the one that led when the guard looked comes last."""
 
     def said(host: str, name: str, key: str) -> Any:
+        if host not in hostvars:
+            return None
         values = hostvars[host]
         return values[name].get(key) if name in values else None
 
-    if not hostvars:
+    # A syntax check has no hostvars either, and no host that could be missing.
+    if not hostvars and not context.CLIARGS.get("syntax"):
         raise AnsibleFilterError("no host of the groups horaemeta and horaedb is in this run. Correct the inventory (-i), or --limit.")
     leaders = {said(host, "__guard_cluster", "leader") for host in hosts}
     return sorted((host for host in hosts if any(said(host, name, "stale") for name in registered)), key=lambda host: host in leaders)

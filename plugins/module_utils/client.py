@@ -124,8 +124,11 @@ class Client:
         body: List[bytes] = []
         size = 0
         while size <= MAX_BODY:
-            wire.settimeout(self._patience())
-            piece = response.read1(65536)
+            # Since Python 3.13 the read that uses up Content-Length closes the response, and the socket with it.
+            piece = b""
+            if not response.isclosed():
+                wire.settimeout(self._patience())
+                piece = response.read1(65536)
             if not piece:
                 return Answer(url, response.status, b"".join(body))
             body.append(piece)

@@ -111,6 +111,10 @@ class Observation:
         """Nothing at all answers: hosts on which nothing was deployed yet look like this."""
         return not any(m.reachable for m in self.members) and not any(n.reachable for n in self.nodes)
 
+    def electing(self, topology: Topology) -> bool:
+        """Enough members answer for a quorum, and yet there is no leader that they agree on: it will come, or has to be explained."""
+        return self.leader is None and sum(member.reachable for member in self.members) >= topology.quorum
+
     @property
     def simulator(self) -> bool:
         return any(m.simulator for m in self.members) or any(n.simulator for n in self.nodes)

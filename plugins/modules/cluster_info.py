@@ -17,6 +17,13 @@ author:
   - the horaedb.cluster authors (@horaedb)
 extends_documentation_fragment:
   - horaedb.cluster.cluster
+options:
+  settle:
+    description:
+      - Seconds to look again while enough members for a quorum answer and don't agree on a leader. An election takes 4 to 6 seconds, and what only
+        the leader knows can't be read meanwhile.
+    type: float
+    default: 0
 attributes:
   check_mode:
     description: Does in check mode what it always does.
@@ -124,17 +131,34 @@ lines:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.horaedb.cluster.plugins.module_utils import cluster_options
+from ansible_collections.horaedb.cluster.plugins.module_utils.observation import Observation
 from ansible_collections.horaedb.cluster.plugins.module_utils.observe import observe
 from ansible_collections.horaedb.cluster.plugins.module_utils.summary import lines, summary
+from ansible_collections.horaedb.cluster.plugins.module_utils.topology import Topology
+from ansible_collections.horaedb.cluster.plugins.module_utils.waiting import wait
+
+INTERVAL = 0.5
+
+
+def read(topology: Topology, timeout: float, settle: float) -> Observation:
+    """The last look: at a settled cluster, or at one whose election didn't end in `settle` seconds."""
+    looks = []
+
+    def look(_elapsed: float):
+        looks.append(observe(topology, timeout, identify=True))
+        return "a leader" if looks[-1].electing(topology) else None
+
+    wait(look, settle, INTERVAL)
+    return looks[-1]
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=dict(cluster_options.ARGUMENTS), supports_check_mode=True)
+    module = AnsibleModule(argument_spec=dict(cluster_options.ARGUMENTS, settle={"type": "float", "default": 0}), supports_check_mode=True)
     try:
         topology = cluster_options.topology_of(module.params)
     except ValueError as error:
         module.fail_json(msg=str(error))
-    seen = observe(topology, module.params["request_timeout"], identify=True)
+    seen = read(topology, module.params["request_timeout"], module.params["settle"])
     told = summary(topology, seen)
     module.exit_json(changed=False, observation=seen.to_dict(), summary=told, lines=lines(told))
 

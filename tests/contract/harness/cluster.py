@@ -128,7 +128,9 @@ class Cluster:
     def initial_cluster(self) -> str:
         return ",".join("m%d=%s" % (i + 1, self.peer(i)) for i in range(self.settings.members))
 
-    def member(self, index: int, state: str = "new", supervised: bool = False, **changes: Any) -> Daemon:
+    def member(
+        self, index: int, state: str = "new", supervised: bool = False, environment: Optional[Dict[str, str]] = None, **changes: Any
+    ) -> Daemon:
         home = self.root / ("m%d" % (index + 1))
         home.mkdir(exist_ok=True)
         values: Dict[str, Any] = {
@@ -150,8 +152,8 @@ class Cluster:
         }
         config = home / "horaemeta.toml"
         config.write_text("".join("%s = %s\n" % (key, json.dumps(value)) for key, value in values.items()))
-        environment = {"HORAE_SIM_HTTP_HOST": self.member_addr(index), "HORAE_SIM_ETCD": find_etcd()}
-        return Daemon("m%d" % (index + 1), [self._binaries.meta, "--config", str(config)], home / "log", environment, supervised)
+        surroundings = {"HORAE_SIM_HTTP_HOST": self.member_addr(index), "HORAE_SIM_ETCD": find_etcd(), **(environment or {})}
+        return Daemon("m%d" % (index + 1), [self._binaries.meta, "--config", str(config)], home / "log", surroundings, supervised)
 
     def add_node(self) -> int:
         index = len(self.nodes)
@@ -171,9 +173,9 @@ class Cluster:
                 "postgresql_port": self._postgresql,
             },
             "tracing": {"dir": data + "/tracing"},
-            "analytic.wal": settings.wal or {"type": "Local", "data_dir": data},
+            "analytic.wal": dict(settings.wal) or {"type": "Local", "data_dir": data},
             "analytic.storage": {"disk_cache_dir": data},
-            "analytic.storage.object_store": settings.store or {"type": "Local", "data_dir": data},
+            "analytic.storage.object_store": dict(settings.store) or {"type": "Local", "data_dir": data},
             "cluster_deployment": {"mode": "WithMeta"},
             "cluster_deployment.meta_client": {
                 "cluster_name": NAME,

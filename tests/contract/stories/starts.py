@@ -73,7 +73,7 @@ class Desk:
 def data_nodes(stage: Any) -> Seen:
     cluster = stage.cluster(members=1, nodes=1, node_count=1, proxy=False).start()
     desk = Desk(stage, cluster)
-    free = dict(http_port=0, grpc_port=0, mysql_port=0, postgresql_port=0)
+    free = {"http_port": 0, "grpc_port": 0, "mysql_port": 0, "postgresql_port": 0}
     seen: Seen = {
         "missing file": run([stage.binaries.db, "-c", "/nonexistent.toml"]),
         "malformed": desk.db('[node]\naddr = "x\nsecret = "%s"\n' % SECRET),
@@ -119,12 +119,9 @@ def members(stage: Any) -> Seen:
         "version": run([binary, "--version"]),
         "topology type": run([binary, "--config", str(good)], {"TOPOLOGY_TYPE": "statik"}),
     }
-    cluster.members[0] = cluster.member(0, **{"default-http-port": 1, "node-name": "from-the-file"})
-    os.environ["NODE_NAME"] = "m1"
-    try:
-        cluster.start_members()
-    finally:
-        del os.environ["NODE_NAME"]
+    unwanted = {"default-http-port": 1, "node-name": "from-the-file"}
+    cluster.members[0] = cluster.member(0, environment={"NODE_NAME": "m1"}, **unwanted)
+    cluster.start_members()
     seen["log"] = cluster.members[0].log()
     seen["name"] = ask("GET", cluster.api(0) + "/api/v1/etcd/member").body["data"]["members"][0]["name"]
     seen["announcement"] = ask("GET", cluster.api(0) + "/debug/simulator")

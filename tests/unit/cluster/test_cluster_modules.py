@@ -191,3 +191,31 @@ def test_leader_refuses_with_a_sentence(run, world, monkeypatch):
     assert "the quorum is 2" in run(meta_leader, topology, state="away", host="meta1")["msg"]
     assert "missing: host" in run(meta_leader, topology, state="away")["msg"]
     assert "no HoraeMeta member" in run(meta_leader, topology, state="at", host="db1")["msg"]
+
+
+def test_info_looks_again_during_an_election_and_only_then(run, world, monkeypatch):
+    looks = []
+    observe = cluster_info.observe
+
+    def third_time_lucky(*args, **kwargs):
+        looks.append(1)
+        world.members["meta2"].names = None if len(looks) == 3 else "meta3"
+        return observe(*args, **kwargs)
+
+    monkeypatch.setattr(cluster_info, "observe", third_time_lucky)
+    monkeypatch.setattr(cluster_info, "INTERVAL", 0.05)
+    assert run(cluster_info, world.topology, settle=5)["summary"]["leader"] == "meta1"
+    assert len(looks) == 3
+    looks.clear()
+    assert run(cluster_info, world.topology)["summary"]["leader"] is None, "without settle there is one look"
+    assert len(looks) == 1
+
+
+def test_info_does_not_wait_for_a_cluster_that_is_not_there(run, world, monkeypatch):
+    looks = []
+    observe = cluster_info.observe
+    monkeypatch.setattr(cluster_info, "observe", lambda *args, **kwargs: looks.append(1) or observe(*args, **kwargs))
+    for member in world.members.values():
+        member.stop()
+    run(cluster_info, world.topology, settle=60)
+    assert len(looks) == 1

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import tomllib
+from ansible import context
 from ansible.errors import AnsibleFilterError
 from ansible_collections.horaedb.cluster.plugins.filter import cluster
 from ansible_collections.horaedb.cluster.plugins.module_utils import settings
@@ -134,3 +135,11 @@ def test_roll_order_rolls_a_host_once_for_several_daemons_and_never_one_that_was
 def test_roll_order_without_a_guard() -> None:
     values = {"db1": {"__horaedb": {"stale": True}}}
     assert FILTERS["roll_order"](["db1"], values, ["__horaedb"]) == ["db1"]
+
+
+def test_roll_order_of_a_syntax_check_is_empty_and_of_an_empty_run_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ansible has no hostvars in both; the one has nothing to say about hosts, the other would deploy nothing and end well."""
+    with pytest.raises(AnsibleFilterError, match="no host of the groups"):
+        FILTERS["roll_order"](["meta1"], {}, ["__horaemeta"])
+    monkeypatch.setattr(context, "CLIARGS", {"syntax": True})
+    assert FILTERS["roll_order"](["meta1"], {}, ["__horaemeta"]) == []
