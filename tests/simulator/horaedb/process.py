@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import random
 import sys
-from typing import Mapping, NoReturn
+from typing import Mapping, NoReturn, Optional
 
 from common import log
 
@@ -24,10 +24,13 @@ def panic(message: str) -> NoReturn:
     os._exit(1)
 
 
+def races_at_shutdown(seed: Optional[str]) -> bool:
+    return random.Random(seed).random() < SHUTDOWN_RACE
+
+
 def stop(environment: Mapping[str, str] = os.environ) -> NoReturn:
     """SIGTERM: no flush, no shard is closed, no lock released."""
-    seed = environment.get("HORAE_SIM_SEED")
-    if random.Random(seed if seed is not None else None).random() < SHUTDOWN_RACE:
+    if races_at_shutdown(environment.get("HORAE_SIM_SEED")):
         panic(RACE_WORDS)
     sys.stdout.flush()
     os._exit(0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import socket
@@ -18,6 +19,8 @@ from horaemeta.config import Config
 
 # etcd commits its backend every 100 ms; a copy of the database taken after a stop must have it all.
 BACKEND_COMMIT = 0.15
+# 3.3 has its JSON gateway elsewhere, and no learners.
+OLDEST = (3, 4)
 
 
 class StartFailed(Exception):
@@ -28,6 +31,12 @@ def find_etcd() -> str:
     wanted = os.environ.get("HORAE_SIM_ETCD") or shutil.which("etcd") or "/usr/bin/etcd"
     if not os.access(wanted, os.X_OK):
         raise StartFailed("the simulator needs a real etcd: %s is not executable; install etcd-server or set HORAE_SIM_ETCD" % wanted)
+    told = subprocess.run([wanted, "--version"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, timeout=10).stdout
+    version = re.search(r"etcd Version: (\d+)\.(\d+)", told)
+    if not version:
+        raise StartFailed("%s does not run: %s" % (wanted, told.strip()))
+    if (int(version.group(1)), int(version.group(2))) < OLDEST:
+        raise StartFailed("%s is too old: %s; the simulator needs 3.4 or newer, set HORAE_SIM_ETCD" % (wanted, version.group()))
     return wanted
 
 

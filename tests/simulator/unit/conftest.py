@@ -1,0 +1,8 @@
+"""Makes the doubles' packages importable."""
+
+from __future__ import annotations
+
+import pathlib
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
