@@ -6,9 +6,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pathlib
-from typing import Any, Dict, Optional
+from typing import Any, Dict, Iterator, Optional
 
 from ansible.errors import AnsibleError
 from ansible.module_utils.urls import open_url
@@ -17,6 +18,15 @@ from ansible_collections.horaedb.cluster.plugins.module_utils.daemon_artifact im
 from ansible_collections.horaedb.cluster.plugins.module_utils.daemon_desired import Refused
 
 MODULE = "horaedb.cluster.daemon"
+
+
+@contextlib.contextmanager
+def _hinting(args: Dict[str, Any]) -> Iterator[None]:
+    """What is wrong with a binary is said in the names of the options; whoever wrote the task knows who sets them."""
+    try:
+        yield
+    except Refused as refused:
+        raise Refused(" ".join(filter(None, [str(refused), args["binary"].get("hint")]))) from None
 
 
 class ActionModule(ActionBase):
@@ -36,16 +46,19 @@ class ActionModule(ActionBase):
         return result
 
     def _transaction(self, args: Dict[str, Any], task_vars: Dict[str, Any]) -> Dict[str, Any]:
-        source = self._source(args)
-        if source:
-            args["binary"] = dict(args["binary"], checksum="sha256:" + source.sha256(), size=source.size())
+        with _hinting(args):
+            source = self._source(args)
+            if source:
+                args["binary"] = dict(args["binary"], checksum="sha256:" + source.sha256(), size=source.size())
         result = self._module(args, task_vars)
         needs = result.pop("needs", None)
         if not needs:
             return result
         installed = self._install(result.pop("packages"), task_vars) if "packages" in needs else []
         if "binary" in needs and source:
-            args["binary"] = self._send(args["binary"], source.local())
+            with _hinting(args):
+                local = source.local()
+            args["binary"] = self._send(args["binary"], local)
         result = self._module(args, task_vars)
         if result.pop("needs", None):
             names = ", ".join("%s (for %s)" % (p["name"], p["provides"]) for p in args.get("packages") or ())

@@ -46,13 +46,18 @@ options:
         type: str
         required: true
       src:
-        description: Path on the controller, looked up from the current directory first, then like the C(src) of M(ansible.builtin.copy).
+        description:
+          - Path on the controller, looked up from the current directory first, then like the C(src) of M(ansible.builtin.copy).
+          - An address with C(://) in it is taken as O(binary.url).
         type: str
       url:
         description: Address (http, https or file). The controller fetches it once, and only when a host lacks the binary.
         type: str
       checksum:
         description: C(sha256:) followed by the digest in hex. Required with O(binary.url), verified whenever given.
+        type: str
+      hint:
+        description: Where these options are set, such as the names of variables. It ends the message when the binary can't be had.
         type: str
       version_command:
         description: Arguments that make the binary say its version. It is run on the host before the binary is used; without, it is not proved.
@@ -377,6 +382,7 @@ def argument_spec() -> dict:
                 "checksum": text,
                 "version_command": {"type": "list", "elements": "str", "default": []},
                 "path": path,
+                "hint": {"type": "str"},
                 "size": {"type": "int"},
             },
         },

@@ -90,9 +90,9 @@ def test_what_is_only_unwise_is_said_and_not_refused(site: Site) -> None:
 @pytest.mark.parametrize(
     ("variables", "says"),
     [
-        pytest.param({"horaemeta_checksum": NO_FILE}, ["binary.checksum", NO_FILE, "horaemeta-server", "another file"], id="wrong checksum"),
-        pytest.param({"horaemeta_binary": "/nowhere/server"}, ["binary.src", "/nowhere/server", "isn't on the controller"], id="no such file"),
-        pytest.param({"horaemeta_binary": "http://192.0.2.1/server"}, ["binary.checksum", "URL"], id="URL without a checksum"),
+        pytest.param({"horaemeta_checksum": NO_FILE}, ["horaemeta_checksum", NO_FILE, "another file than was meant"], id="wrong checksum"),
+        pytest.param({"horaemeta_binary": "/nowhere/server"}, ["horaemeta_binary", "/nowhere/server", "isn't on the controller"], id="no such file"),
+        pytest.param({"horaemeta_binary": "http://192.0.2.1/server"}, ["horaemeta_checksum", "URL"], id="URL without a checksum"),
     ],
 )
 def test_a_binary_that_is_not_what_was_meant_is_refused(variables: Variables, says: Sequence[str], site: Site) -> None:

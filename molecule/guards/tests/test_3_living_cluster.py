@@ -56,15 +56,15 @@ class _Quiet(http.server.SimpleHTTPRequestHandler):
 @pytest.mark.parametrize(
     ("variables", "says"),
     [
-        pytest.param({"horaedb_binary": "{url}/missing", "horaedb_checksum": NO_FILE}, ["binary.url", "/missing", "404"], id="URL 404"),
+        pytest.param({"horaedb_binary": "{url}/missing", "horaedb_checksum": NO_FILE}, ["horaedb_binary", "/missing", "404"], id="URL 404"),
         pytest.param(
             {"horaedb_binary": "{url}/badglibc/horaedb-server", "horaedb_checksum": NO_FILE},
-            ["/badglibc/horaedb-server", "binary.checksum", NO_FILE],
+            ["/badglibc/horaedb-server", "horaedb_checksum", NO_FILE],
             id="another file behind the URL",
         ),
         pytest.param(
             {"horaedb_binary": "http://127.0.0.1:1/server", "horaedb_checksum": NO_FILE},
-            ["binary.url", "http://127.0.0.1:1/", "refused"],
+            ["horaedb_binary", "http://127.0.0.1:1/", "refused"],
             id="nobody answers",
         ),
         pytest.param(

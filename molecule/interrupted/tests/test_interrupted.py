@@ -124,7 +124,7 @@ def test_a_deployment_killed_at_every_task_is_completed_by_the_next_run(inventor
             cut_short += sum(on(host).run("pkill -KILL " + MODULES).rc == 0 for host in hosts_of(cluster))
     print("%d modules cut short; killed at:\n%s" % (cut_short, "\n".join(killed)))
     assert len(killed) >= 8, killed
-    assert cut_short >= 6, "hardly a module was at work when its host was to fail"
+    assert cut_short >= 3, "hardly a module was at work when its host was to fail"
     assert_complete(inventory, cluster, on, {})
 
 

@@ -178,8 +178,7 @@ def replacement(stage: Any) -> Seen:
     shutil.rmtree(cluster.meta_data(2))
     removed = ask("DELETE", cluster.api(0) + "/api/v1/etcd/member", {"memberName": "m3"})
     seen["removed"] = removed.body
-    learner = ask("POST", cluster.etcd(0) + "/v3/cluster/member/add", {"peerURLs": [cluster.peer(2)], "isLearner": True})
-    assert learner.status == 200, learner
+    wait_for("etcd to take a learner", lambda: learner_added(cluster), 20, 0.5)
     cluster.members[2] = cluster.member(2, state="existing")
     cluster.members[2].start()
     wait_for("the learner in the list", lambda: any(m.get("name") == "m3" for m in members_of(cluster)), 20)
@@ -191,6 +190,12 @@ def replacement(stage: Any) -> Seen:
     seen["voting members"] = [m["name"] for m in members_of(cluster) if not m.get("isLearner")]
     seen["voter added"] = add_voter_and_take_it_back(cluster)
     return seen
+
+
+def learner_added(cluster: Cluster) -> bool:
+    """etcd calls a cluster unhealthy for some seconds after a member has gone."""
+    order = {"peerURLs": [cluster.peer(2)], "isLearner": True}
+    return ask("POST", cluster.etcd(0) + "/v3/cluster/member/add", order).status == 200
 
 
 def promoted(cluster: Cluster) -> Any:

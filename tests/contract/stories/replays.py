@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import time
 from typing import Any, Callable, Dict, List, Tuple
@@ -192,8 +193,10 @@ def replay_unopenable(stage: Any) -> Replies:
     reply = send(cluster, shards, {}, stuck)
     # This node has shards of its own besides, which are Ready; the captured one had not.
     replies[shards.id] = dataclasses.replace(reply, text=json.dumps([s for s in reply.body if s["status"] == "Opening"]))
-    for table in lost:
-        replies[select.id] = send(cluster, select, {"n0": table})
-        if "Recovering" in replies[select.id].text:
-            break
+    tables = itertools.cycle(lost)
+    deadline = time.monotonic() + TRANSIENT
+    while "Recovering" not in (reply := send(cluster, select, {"n0": (table := next(tables))})).text:
+        assert time.monotonic() < deadline, "no table of the lost node is recovering: %s" % reply.text
+        time.sleep(0.1)
+    replies[select.id] = dataclasses.replace(reply, text=reply.text.replace(table, "n0"))
     return replies

@@ -148,6 +148,29 @@ def test_a_missing_file_reaches_no_host(tmp_path: pathlib.Path) -> None:
     assert result["failed"] and "No such file" in result["msg"] and action.executed == []
 
 
+@pytest.mark.parametrize(
+    ("binary", "says"),
+    [
+        ({"src": "{program}", "checksum": "sha256:" + "0" * 64}, "it is another file than was meant."),
+        ({"src": "http://127.0.0.1:1/tinyd"}, "only taken when its sha256:<hex> is known."),
+    ],
+)
+def test_a_wrong_binary_is_said_with_what_sets_it(binary: Dict[str, str], says: str, program: pathlib.Path) -> None:
+    named = {key: value.format(program=program) for key, value in binary.items()}
+    action = Action({"binary": {"name": "tinyd", "hint": "It is set by tiny_binary.", **named}}, [])
+    result = action.run(task_vars={})
+    assert result["failed"] and result["msg"].endswith(says + " It is set by tiny_binary.") and action.executed == []
+
+
+def test_an_address_may_stand_where_a_path_does(program: pathlib.Path) -> None:
+    """One variable of a role names either."""
+    sha256 = "sha256:" + hashlib.sha256(b"program").hexdigest()
+    args = {"binary": {"name": "tinyd", "src": program.as_uri(), "checksum": sha256}}
+    action = Action(args, [{"needs": ["binary"], "packages": []}, DONE])
+    assert not action.run(task_vars={}).get("failed")
+    assert [line.endswith(" -> /tmp/ansible/binary") for line in action.sent] == [True]
+
+
 @pytest.mark.parametrize("state", ["stopped", "absent"])
 def test_the_binary_is_not_looked_for_when_it_is_not_wanted(state: str) -> None:
     action = Action({"state": state, "binary": {"name": "tinyd", "src": "/no/such/file"}}, [DONE])
