@@ -7,15 +7,13 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import pathlib
 from typing import Any, Dict, Iterator, Optional
 
-from ansible.errors import AnsibleError
-from ansible.module_utils.urls import open_url
 from ansible.plugins.action import ActionBase
-from ansible_collections.horaedb.cluster.plugins.module_utils.daemon_artifact import Artifact, artifact, cache_dir
+from ansible_collections.horaedb.cluster.plugins.module_utils.daemon_artifact import Artifact
 from ansible_collections.horaedb.cluster.plugins.module_utils.daemon_desired import Refused
+from ansible_collections.horaedb.cluster.plugins.plugin_utils.artifacts import source_of
 
 MODULE = "horaedb.cluster.daemon"
 
@@ -73,21 +71,7 @@ class ActionModule(ActionBase):
         binary = args.get("binary")
         if not isinstance(binary, dict) or args.get("state", "started") not in ("started", "restarted"):
             return None
-        # One variable of the roles names either kind.
-        if "://" in str(binary.get("src") or ""):
-            binary = dict(binary, src=None, url=binary["src"])
-        elif binary.get("src"):
-            binary = dict(binary, src=self._on_controller(binary["src"]))
-        return artifact(binary, cache_dir(os.environ), open_url)
-
-    def _on_controller(self, src: str) -> str:
-        # The directory of the operator first: the playbook may be one inside of the installed collection.
-        if os.path.isfile(os.path.expanduser(src)):
-            return os.path.abspath(os.path.expanduser(src))
-        try:
-            return str(self._find_needle("files", src))
-        except AnsibleError:
-            raise Refused("binary.src: %s isn't on the controller, where %s is the current directory." % (src, os.getcwd())) from None
+        return source_of(binary, self._find_needle)
 
     def _send(self, binary: Dict[str, Any], local: pathlib.Path) -> Dict[str, Any]:
         shell = self._connection._shell

@@ -16,7 +16,7 @@ from ansible_collections.horaedb.cluster.plugins.module_utils.findings import Fi
 from ansible_collections.horaedb.cluster.plugins.module_utils.hoststate import by_host
 from ansible_collections.horaedb.cluster.plugins.module_utils.inventory import Built, build
 from ansible_collections.horaedb.cluster.plugins.module_utils.observation import Observation
-from ansible_collections.horaedb.cluster.plugins.plugin_utils import specs
+from ansible_collections.horaedb.cluster.plugins.plugin_utils import artifacts, specs
 from ansible_collections.horaedb.cluster.plugins.plugin_utils.variables import Variables
 
 # Seconds. An election took 4 to 6 s, 16 s where the leader was killed; without a leader nothing could be compared with the living cluster.
@@ -44,7 +44,9 @@ class ActionModule(ActionBase):
         try:
             members, nodes = read.hosts("horaemeta", args["members"]), read.hosts("horaedb", args["nodes"])
             built = build(read.of_members(members), read.of_nodes(nodes))
-            unfit = specs.problems(read, members, nodes) if args["deploy"] else []
+            unfit = []
+            if args["deploy"]:
+                unfit = specs.problems(read, members, nodes) + artifacts.problems(read, members, nodes, self._find_needle)
         except AnsibleError as error:
             return dict(result, failed=True, msg=str(error))
         # A value that could not even be read makes every rule guess, so then no rule is asked.

@@ -49,7 +49,7 @@ options:
   deploy:
     description:
       - Whether the roles are going to run on the hosts of this play. Then their variables are judged by the roles' argument_specs too, required
-        ones included, for all hosts at once and before the first one is touched.
+        ones included, and the binaries on the controller, for all hosts at once and before the first one is touched.
     type: bool
     default: false
 attributes:

@@ -53,6 +53,19 @@ class Cluster:
             raise Refused("the members don't agree who leads: %s" % said)
         return hosts[0]
 
+    def move_leader(self, host: str) -> None:
+        """To the member on `host`; returns when all members see it there."""
+        leader = self.leader()
+        if leader != host:
+            post("http://%s:8080/api/v1/etcd/moveLeader" % self.members[leader], {"memberName": host}, timeout=10)
+        until(lambda: None if self._led_by(host) else "%s doesn't lead" % host, 15)
+
+    def _led_by(self, host: str) -> bool:
+        try:
+            return self.leader() == host
+        except Refused:
+            return False
+
     def view(self) -> dict[int, str]:
         """Shard -> host of the node that HoraeMeta maps it to."""
         url = "http://%s:8080/api/v1/getNodeShards" % self.members[self.leader()]

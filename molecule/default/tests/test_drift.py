@@ -7,9 +7,8 @@ from typing import Any
 
 from conftest import Operator, Processes
 
-from tests.support.cluster import Cluster, until
+from tests.support.cluster import Cluster
 from tests.support.rows import Rows
-from tests.support.traffic import post
 
 CONFIG = "/opt/horaedb/current/horaedb.toml"
 UNIT = "/etc/systemd/system/horaemeta.service"
@@ -46,8 +45,7 @@ def test_stopped_services_are_started(
     follower, successor = (host for host in cluster.members if host != leader)
     # Planned downtime, as in docs/operations.md: a new leader never forgets the shards of a node that it has not heard.
     on("db2").check_output("systemctl stop horaedb")
-    post("http://%s:8080/api/v1/etcd/moveLeader" % cluster.members[leader], {"memberName": successor}, timeout=10)
-    until(lambda: None if cluster.leader() == successor else "the leadership has not moved", 10)
+    cluster.move_leader(successor)
     on(follower).check_output("systemctl stop horaemeta")
     operator.deploy()
     after = processes()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Optional
 from urllib.parse import urlsplit
 
 from common.http import Unreachable, call
@@ -18,6 +18,27 @@ class MetaError(Exception):
     """HoraeMeta was not reached, or refused."""
 
 
+class AddressChoice:
+    """Which of a name's addresses is used: the same one until it has failed for long."""
+
+    def __init__(self) -> None:
+        self._current = 0
+        self._failing_since: Optional[float] = None
+
+    def of(self, known: List[str]) -> str:
+        return known[self._current % len(known)]
+
+    def worked(self) -> None:
+        self._failing_since = None
+
+    def failed(self, now: float) -> None:
+        if self._failing_since is None:
+            self._failing_since = now
+        elif now - self._failing_since > STICKS_TO_ADDRESS:
+            self._current += 1
+            self._failing_since = now
+
+
 class MetaClient:
     def __init__(self, meta_addr: str, cluster: str, timeout: float) -> None:
         parts = urlsplit(meta_addr)
@@ -26,9 +47,8 @@ class MetaClient:
         self._host, self._port = parts.hostname, parts.port
         self._cluster = cluster
         self._timeout = timeout
+        self._choice = AddressChoice()
         self._lock = threading.Lock()
-        self._current = 0
-        self._failing_since = 0.0
 
     def ask(self, what: str, body: Dict[str, Any]) -> Dict[str, Any]:
         """Raises MetaError."""
@@ -36,9 +56,11 @@ class MetaClient:
         try:
             answer = call("POST", url, dict(body, cluster=self._cluster), self._timeout)
         except Unreachable as error:
-            self._failed()
+            with self._lock:
+                self._choice.failed(time.monotonic())
             raise MetaError("rpc to HoraeMeta failed: %s" % error) from error
-        self._failing_since = 0.0
+        with self._lock:
+            self._choice.worked()
         try:
             data = dict(answer.json())
         except ValueError as error:
@@ -49,16 +71,7 @@ class MetaClient:
 
     def _address(self) -> str:
         try:
-            known: List[str] = [str(info[4][0]) for info in socket.getaddrinfo(self._host, self._port, socket.AF_INET, socket.SOCK_STREAM)]
+            found = socket.getaddrinfo(self._host, self._port, socket.AF_INET, socket.SOCK_STREAM)
         except OSError as error:
             raise MetaError("failed to resolve %s: %s" % (self._host, error)) from error
-        return known[self._current % len(known)]
-
-    def _failed(self) -> None:
-        with self._lock:
-            now = time.monotonic()
-            if not self._failing_since:
-                self._failing_since = now
-            elif now - self._failing_since > STICKS_TO_ADDRESS:
-                self._current += 1
-                self._failing_since = now
+        return self._choice.of([str(info[4][0]) for info in found])

@@ -31,7 +31,9 @@ def find_etcd() -> str:
     wanted = os.environ.get("HORAE_SIM_ETCD") or shutil.which("etcd") or "/usr/bin/etcd"
     if not os.access(wanted, os.X_OK):
         raise StartFailed("the simulator needs a real etcd: %s is not executable; install etcd-server or set HORAE_SIM_ETCD" % wanted)
-    told = subprocess.run([wanted, "--version"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, timeout=10).stdout
+    told = subprocess.run(
+        [wanted, "--version"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, timeout=10
+    ).stdout
     version = re.search(r"etcd Version: (\d+)\.(\d+)", told)
     if not version:
         raise StartFailed("%s does not run: %s" % (wanted, told.strip()))

@@ -6,6 +6,7 @@ import json
 import selectors
 import socket
 import socketserver
+import time
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -15,6 +16,7 @@ OWN_PATHS = (b"/simulator/", b"/health", b"/v3/maintenance/alarm")
 CHUNK = 65536
 IDLE = 3600
 LONGEST_HEAD = 4096
+HEAD_PATIENCE = 5.0
 
 
 class Front(Server):
@@ -74,9 +76,12 @@ class _Connection(socketserver.BaseRequestHandler):
 
     def _head(self) -> bytes:
         """Enough of the first request to tell its path, left in the socket for whoever serves it."""
-        head = self.request.recv(1, socket.MSG_PEEK)
-        while head and head.count(b" ") < 2 and len(head) < LONGEST_HEAD:
-            head = self.request.recv(len(head) + 1, socket.MSG_PEEK | socket.MSG_WAITALL)
+        head = self.request.recv(LONGEST_HEAD, socket.MSG_PEEK)
+        deadline = time.monotonic() + HEAD_PATIENCE
+        while head and head.count(b" ") < 2 and len(head) < LONGEST_HEAD and time.monotonic() < deadline:
+            # Peeking does not wait for more than is there.
+            time.sleep(0.005)
+            head = self.request.recv(LONGEST_HEAD, socket.MSG_PEEK)
         return head
 
     def _tunnel(self) -> None:

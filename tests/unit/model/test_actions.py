@@ -98,7 +98,7 @@ def check(name: str = "checked", **options: Any) -> dict[str, Any]:
 
 GROUPS = {"horaemeta": hosts(11, "m1", "m2", "m3"), "horaedb": hosts(21, "d1", "d2", "d3")}
 # One host for each side: a second name for this machine would be a finding.
-PAIR = {"horaemeta": hosts(11, "m1", horaemeta_binary="x"), "horaedb": hosts(21, "d1", horaedb_binary="x")}
+PAIR = {"horaemeta": hosts(11, "m1", horaemeta_binary="/bin/sh"), "horaedb": hosts(21, "d1", horaedb_binary="/bin/sh")}
 
 
 def test_every_finding_at_once_in_a_foreign_playbook_with_other_groups(play: Play) -> None:
@@ -246,10 +246,10 @@ def guard(*groups: str) -> list[dict[str, Any]]:
 
 def test_what_a_role_would_refuse_is_refused_for_all_hosts_of_the_play_before_the_first_one(play: Play) -> None:
     groups = {
-        "horaemeta": hosts(11, "m1", "m2", horaemeta_binary="x", horaemeta_keep_generations="many", horaemeta_http_port="abc"),
+        "horaemeta": hosts(11, "m1", "m2", horaemeta_binary="/bin/sh", horaemeta_keep_generations="many", horaemeta_http_port="abc"),
         "horaedb": hosts(21, "d1", "d2", horaedb_private_users="perhaps"),
     }
-    groups["horaedb"]["hosts"]["d2"]["horaedb_binary"] = "x"
+    groups["horaedb"]["hosts"]["d2"]["horaedb_binary"] = "/bin/sh"
     done = play(groups, [{"hosts": "m1:d1", "tasks": [check(deploy=True), play.saving("checked")]}])
     done.refused("[value.missing] d1: horaedb_binary is not set. Set it; roles/horaedb/README.md says what it is.")
     assert re.findall(r"^  \[(\S+)\] (.+?): .*Correct (\w+)\.$", done.text, re.MULTILINE) == [
@@ -281,3 +281,15 @@ def test_the_guard_sees_the_data_nodes_disks_before_new_members_start(play: Play
 def test_the_guard_refuses_to_make_a_cluster_of_some_of_its_hosts(play: Play) -> None:
     done = play(PAIR, guard("all"), "--limit", "m1")
     done.refused("[bootstrap.partial] d1: no cluster lives, and this run leaves them out;", "Run again without --limit.")
+
+
+def test_the_binaries_of_all_hosts_are_judged_before_the_first_one_is_touched(play: Play) -> None:
+    groups = {
+        "horaemeta": hosts(11, "m1", "m2", horaemeta_binary="/bin/sh", horaemeta_checksum="sha256:" + "0" * 64),
+        "horaedb": hosts(21, "d1", "d2", horaedb_binary="artifacts/not-there"),
+    }
+    groups["horaedb"]["hosts"]["d2"]["horaedb_binary"] = "http://192.0.2.1/horaedb-server"
+    done = play(groups, [{"hosts": "all", "tasks": [check(deploy=True)]}])
+    done.refused("[artifact.binary] m1, m2: binary.checksum says sha256:%s, but /bin/sh" % ("0" * 64))
+    done.refused("[artifact.binary] d1: binary.src: artifacts/not-there isn't on the controller")
+    done.refused("is known. Correct horaedb_binary or horaedb_checksum.")
