@@ -21,7 +21,7 @@ def test_a_killed_process_comes_back_by_itself(
     name = host or cluster.leader()
     view, before = cluster.assert_whole(), processes()[name, unit]
     on(name).check_output("kill -9 %s", str(before.pid))
-    until(lambda: _still(before.pid, on(name), unit), 10)
+    until(lambda: _still(before.pid, on(name), unit), 5)
     assert cluster.assert_whole(timeout=30) == view
     rows.assert_kept()
     assert processes()[name, unit].generation == before.generation

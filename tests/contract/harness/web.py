@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import urllib.error
 import urllib.request
@@ -36,7 +37,16 @@ def ask(
         with OPENER.open(request, timeout=timeout) as answer:
             return Reply(answer.status, answer.headers.get("Content-Type", ""), answer.read().decode())
     except urllib.error.HTTPError as error:
-        return Reply(error.code, error.headers.get("Content-Type", ""), error.read().decode())
+        return Reply(error.code, error.headers.get("Content-Type", ""), _rest(error))
+    except http.client.HTTPException as error:
+        raise ConnectionError("%s: %r" % (url, error)) from error
+
+
+def _rest(error: urllib.error.HTTPError) -> str:
+    try:
+        return error.read().decode()
+    except http.client.HTTPException as cut:
+        raise ConnectionError("%s: %r" % (error.url, cut)) from cut
 
 
 def status_of(url: str, timeout: float = 2) -> int:
