@@ -27,6 +27,11 @@ def build(kind: str, topology: Mapping[str, Any], host: str, **fields: Any) -> P
         return NodeProbe(model, host, **fields)
     return NodeShardsProbe(model, host, **fields)
 
+# A node that answers has registered and opens its shards at the scheduler's next tick, which comes every 5 s; moving the leadership
+# then would only make it wait for the new leader's first tick. One that answers and still isn't whole this many seconds after it
+# should have been protected may be unheard all the same, and the first 8 s are safe with a heartbeat every 2 s.
+REGISTERED = 2.0
+
 
 class MemberProbe:
     """Ready when the member is healthy, votes, is in sync with the leader, and all healthy members agree who leads."""
@@ -58,10 +63,10 @@ class NodeProbe:
 class NodeShardsProbe:
     """Ready when the data node has exactly the expected shards, Ready by its own word and mapped to it in HoraeMeta's view.
 
-    protect_after: seconds after which HoraeMeta's leadership is moved once, if the node isn't ready
-    by then. In a static cluster the leader forgets the shards of a node that it hasn't heard for
-    10 s, for good; a new leader only ever forgets nodes that it has heard itself. A restart takes
-    3 to 5 s, so that 4 s tell a slow one while there is still time to look up the leader and ask it.
+    protect_after: seconds of silence after which HoraeMeta's leadership is moved once. In a static
+    cluster the leader forgets the shards of a node that it hasn't heard for 10 s, for good; a new
+    leader only ever forgets nodes that it has heard itself. A restart takes 3 to 5 s, so that 4 s
+    tell a slow one while there is still time to look up the leader and ask it.
     """
 
     def __init__(self, topology: Topology, host: str, expect: Sequence[int], protect_after: Optional[float] = None) -> None:
@@ -79,7 +84,7 @@ class NodeShardsProbe:
         if not found:
             return None
         missing = "; ".join(problem.text for problem in found)
-        unprotected = self._protect(elapsed)
+        unprotected = self._protect(elapsed if silent else elapsed - REGISTERED)
         return "%s; its shards aren't protected yet: %s" % (missing, unprotected) if unprotected else missing
 
     def _protect(self, elapsed: float) -> Optional[str]:

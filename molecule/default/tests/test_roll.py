@@ -16,8 +16,9 @@ from tests.support.rows import Rows
 from tests.support.services import events
 from tests.support.traffic import Reader, Samples, get
 
-# Measured on the real daemons: 2.8 to 4.4 s for a data node, one failed read at a leadership move.
-LONGEST_OUTAGE = 5.0
+# Measured on the real daemons: 2.8 to 4.4 s for a data node, one failed read at a leadership move. A node that has just missed
+# a tick of HoraeMeta's scheduler waits for the next one, 5 s later; its own start comes on top of that.
+LONGEST_OUTAGE = 6.0
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ def test_members_are_rolled_one_by_one_and_the_leader_last(
 def test_data_nodes_are_rolled_one_by_one_without_losing_a_table(
     operator: Operator, cluster: Cluster, rows: Rows, on: Callable[[str], Any], processes: Callable[[], Processes]
 ) -> None:
-    """Breaks when two data nodes are away at once, one for over 5 s, a shard or a row is lost, or a member is touched."""
+    """Breaks when two data nodes are away at once, one for longer than a tick, a shard or a row is lost, or a member is touched."""
     rows.write()
     view, before, began = cluster.assert_whole(), processes(), time.monotonic()
     with Reader(rows.readers()) as reader:

@@ -132,6 +132,17 @@ def test_protection_when_the_leader_died_asks_the_new_one(world):
     assert world.moves == [("meta2", "meta3")]
 
 
+def test_a_node_that_answers_is_given_a_tick_of_the_scheduler_and_no_longer(world):
+    """A move would make it wait for the new leader's first tick; but after 8 s it would be forgotten if nobody hears it."""
+    wanted = probe(world, "node_shards", "db1", expect=[0, 3, 6], protect_after=4)
+    world.nodes["db1"].shards = {}
+    for elapsed in (4, 5, 5.9):
+        assert "not Ready" in wanted.poll(elapsed)
+    assert world.moves == []
+    wanted.poll(6)
+    assert world.moves == [("meta1", "meta2")]
+
+
 def test_a_node_that_is_back_in_time_costs_no_move(world):
     wanted = probe(world, "node_shards", "db1", expect=[0, 3, 6], protect_after=4)
     assert wanted.poll(4.5) is None
