@@ -55,6 +55,25 @@ STATIC = [
     Case("inventory.members", ["no HoraeMeta member", "horaemeta_group"], groups={"horaemeta": []}),
     Case("inventory.nodes", ["no HoraeDB data node", "horaedb_group"], groups={"horaedb": []}),
     Case("value.type", ["meta2", "horaemeta_http_port", "'abc'", "whole number"], hosts={"meta2": {"horaemeta_http_port": "abc"}}),
+    Case("value.missing", ["meta1, meta2, meta3", "horaemeta_binary is not set", "README"], {"horaemeta_binary": None}),
+    Case(
+        "artifact.binary",
+        ["db2", NO_FILE, "horaedb_checksum", "another file than was meant"],
+        hosts={"db2": {"horaedb_checksum": NO_FILE}},
+        title="wrong checksum",
+    ),
+    Case(
+        "artifact.binary",
+        ["db1, db2, db3", "/nowhere/server", "isn't on the controller", "horaedb_binary"],
+        {"horaedb_binary": "/nowhere/server"},
+        title="a binary that isn't there",
+    ),
+    Case(
+        "artifact.binary",
+        ["db1, db2, db3", "URL", "sha256", "horaedb_checksum"],
+        {"horaedb_binary": "https://artifacts.example.com/horaedb-server"},
+        title="a URL without a checksum",
+    ),
     Case(
         "nodes.disagree",
         ["horaedb_meta_endpoint", "proxy on db1, db3", "direct on db2"],

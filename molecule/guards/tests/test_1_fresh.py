@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from cases import ASKED, FRESH, NO_FILE, STALE_DATA, STATIC, UNREACHABLE, WARNED, Case
+from cases import ASKED, FRESH, STALE_DATA, STATIC, UNREACHABLE, WARNED, Case
 from conftest import Hosts
 from refusal import assert_named, assert_refused, assert_said, run
 
 from lab import network
 from tests.support import fingerprint
-from tests.support.site import Site, Variables
+from tests.support.site import Site
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -85,22 +85,6 @@ def test_what_is_only_unwise_is_said_and_not_refused(site: Site) -> None:
     assert ended.rc == 0
     for case in WARNED:
         assert_named(ended, case, site)
-
-
-@pytest.mark.parametrize(
-    ("variables", "says"),
-    [
-        pytest.param({"horaemeta_checksum": NO_FILE}, ["horaemeta_checksum", NO_FILE, "another file than was meant"], id="wrong checksum"),
-        pytest.param({"horaemeta_binary": "/nowhere/server"}, ["horaemeta_binary", "/nowhere/server", "isn't on the controller"], id="no such file"),
-        pytest.param({"horaemeta_binary": "http://192.0.2.1/server"}, ["horaemeta_checksum", "URL"], id="URL without a checksum"),
-    ],
-)
-def test_a_binary_that_is_not_what_was_meant_is_refused(variables: Variables, says: Sequence[str], site: Site) -> None:
-    """Breaks when a host is changed before the binary for it is known to be the right one."""
-    ended = site.run(everywhere=variables)
-    assert ended.rc != 0
-    assert_said(ended, says)
-    assert all(ended.recap[member]["failed"] == 1 for member in site.group("horaemeta"))
 
 
 def test_a_controller_without_tomli_w_is_told_what_to_install(site: Site, tmp_path: Path) -> None:

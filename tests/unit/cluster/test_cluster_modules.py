@@ -108,13 +108,16 @@ def test_ready_in_check_mode_writes_nothing(run, world):
     assert not [call for call in world.calls if call.path in ("/sql", "/debug/flush_memtable")]
 
 
-def test_ready_in_check_mode_passes_on_fresh_hosts(run, world):
+def test_ready_in_check_mode_passes_on_fresh_hosts(run, world, monkeypatch):
+    # Not from the result: where another test has imported a controller's class, Ansible shows warnings as the controller does.
+    warned = []
+    monkeypatch.setattr(cluster_ready.AnsibleModule, "warn", lambda _module, text: warned.append(text))
     topology = world.topology
     world.stop()
     result = run(cluster_ready, topology, check=True, timeout=1, interval=0.05, record=True, prove=True)
     assert result["changed"] is True
     assert result["assignment"] == {"db1": [], "db2": [], "db3": []}
-    assert len(result["problems"]) == len(result["warnings"]) == 6
+    assert len(result["problems"]) == len(warned) == 6
     assert run(cluster_ready, topology, timeout=0.1, interval=0.05)["failed"]
 
 
