@@ -70,8 +70,8 @@ def scenarios() -> list[str]:
 def every_stage() -> list[Stage]:
     return [
         Stage("lint", _lint, 300, tests=False),
-        Stage("unit", _pytest("tests/unit", "tests/simulator"), 420, (VENV, TOOL)),
-        Stage("sanity", sanity.check, 420),
+        Stage("unit", _pytest("tests/unit", "tests/simulator"), 900, (VENV, TOOL)),
+        Stage("sanity", sanity.check, 600),
         Stage("build", artifact.check, 120, tests=False),
         Stage("contract", _pytest("tests/contract"), 900, (VENV, TOOL), binaries=True),
         Stage("hosts", _pytest("tests/hosts"), 900, (VENV, ENGINE), lab=Lab("hosts-daemon")),
