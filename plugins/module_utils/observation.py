@@ -112,8 +112,8 @@ class Observation:
         return not any(m.reachable for m in self.members) and not any(n.reachable for n in self.nodes)
 
     def electing(self, topology: Topology) -> bool:
-        """Enough members answer for a quorum, and yet there is no leader that they agree on: it will come, or has to be explained."""
-        return self.leader is None and sum(member.reachable for member in self.members) >= topology.quorum
+        """Enough members tell of their etcd for a quorum, and yet there is no leader that they agree on."""
+        return self.leader is None and sum(member.applied is not None for member in self.members) >= topology.quorum
 
     @property
     def simulator(self) -> bool:

@@ -17,7 +17,7 @@ from tests.support.playbook import ROOT
 
 PLAYBOOKS = {
     "check.yml": """
-- name: What would this cluster be
+- name: What would a cluster with one of the stores be
   hosts: localhost
   connection: local
   gather_facts: false
@@ -25,7 +25,7 @@ PLAYBOOKS = {
     - name: Judge it without touching it
       horaedb.cluster.topology_check:
         members: "{{ groups['tsdb_meta'] }}"
-        nodes: "{{ groups['tsdb_data'] }}"
+        nodes: "{{ groups['tsdb_data'][:1] }}"
         live: false
       register: judged
     - name: Keep what it computed
@@ -69,6 +69,8 @@ VARIABLES = {
     "horaedb_private_users": False,
     "meta_proxy_private_users": False,
 }
+# site.yml has plays on groups of these names, whatever the roles' variables say.
+OUR_GROUPS = {"horaemeta": {"children": {"tsdb_meta": {}}}, "horaedb": {"children": {"tsdb_data": {}}}}
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,7 @@ def repository(inventory: pathlib.Path, tmp_path_factory: pytest.TempPathFactory
     for daemon, variable in (("horaemeta-server", "HORAE_META_BIN"), ("horaedb-server", "HORAE_DB_BIN")):
         shutil.copy(os.environ.get(variable) or ROOT / "build" / daemon, folder / "artifacts" / daemon)
     (folder / "hosts.json").write_text(json.dumps(_hosts(inventory)))
+    (folder / "our_groups.json").write_text(json.dumps(OUR_GROUPS))
     return Repository(folder, archive)
 
 
@@ -111,7 +114,7 @@ def _galaxy(folder: pathlib.Path, *arguments: str) -> None:
 
 
 def _hosts(inventory: pathlib.Path) -> dict[str, object]:
-    """Their inventory: how to reach the hosts and their own groups. Ours are there as well, for those who want site.yml."""
+    """Their inventory: how to reach the hosts, and their own groups."""
     listed = subprocess.run(["ansible-inventory", "-i", str(inventory), "--list"], check=True, capture_output=True, text=True, timeout=60)
     hostvars = json.loads(listed.stdout)["_meta"]["hostvars"]
 
@@ -123,9 +126,4 @@ def _hosts(inventory: pathlib.Path) -> dict[str, object]:
         }
         return {"hosts": kept}
 
-    return {
-        "tsdb_meta": group("keeper"),
-        "tsdb_data": group("store"),
-        "horaemeta": {"children": {"tsdb_meta": {}}},
-        "horaedb": {"children": {"tsdb_data": {}}},
-    }
+    return {"tsdb_meta": group("keeper"), "tsdb_data": group("store")}
