@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import statistics
 from collections import Counter
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from tests.support.floor import Floor
 
 DAEMON = "horaedb.cluster.daemon"
 CLUSTER_MODULES = {"horaedb.cluster.cluster_info": 1, "horaedb.cluster.cluster_ready": 1}
-RUNS = 3
+RUNS = 4
 
 
 def daemons_on(cluster: Cluster) -> dict[str, int]:
@@ -51,6 +50,7 @@ def test_a_run_without_changes_is_near_the_floor(
         assert run.changed == 0, run.output
         assert_within(run.executions, 1, cluster)
         seconds.append(run.seconds)
-    least, real = statistics.median(floors), statistics.median(seconds)
+    # The least of each: whatever else the machine does only adds.
+    least, real = min(floors), min(seconds)
     print("no-op of site.yml %.1f s, floor %.1f s: %.2f times" % (real, least, real / least))
     assert real <= 2.5 * least, "site.yml took %s s, the floor script %s s" % (seconds, floors)
