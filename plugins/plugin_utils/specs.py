@@ -39,7 +39,7 @@ def problems(read: Variables, members: Sequence[str], nodes: Sequence[str]) -> l
 
 def _unfit(role: str, name: str, option: Mapping[str, Any], values: Mapping[str, Any]) -> list[Finding]:
     found = []
-    missing = tuple(host for host, value in values.items() if value is None and option.get("required"))
+    missing = tuple(host for host, value in values.items() if value in (None, "") and option.get("required"))
     if missing:
         found.append(Finding("value.missing", missing, "%s is not set." % name, "Set it; roles/%s/README.md says what it is." % role))
     wrong: dict[str, list[str]] = {}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,3 +42,15 @@ def events(host: Any, unit: str, since: float = 0.0) -> list[Event]:
     # The daemons' own lines never get here, and systemd's other lines don't begin with one of these words.
     found = [Event(int(entry["__MONOTONIC_TIMESTAMP"]) / 1e6, str(entry["MESSAGE"]).split(" ", 1)[0]) for entry in entries]
     return [event for event in found if event.at > since and event.what in ("Starting", "Started", "Stopping", "Stopped")]
+
+
+@contextlib.contextmanager
+def slow_start(host: Any, unit: str, seconds: float) -> Iterator[None]:
+    """The daemon takes so much longer to start, as one that replays a long log."""
+    folder = "/etc/systemd/system/%s.service.d" % unit
+    host.check_output("mkdir -p %s && printf '[Service]\\nExecStartPre=/bin/sleep %s\\n' > %s/slow.conf", folder, seconds, folder)
+    host.check_output("systemctl daemon-reload")
+    try:
+        yield
+    finally:
+        host.check_output("rm -r %s && systemctl daemon-reload", folder)

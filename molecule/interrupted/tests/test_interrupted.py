@@ -6,6 +6,7 @@ The tests run in the order of this file: first the deployment of bare hosts, the
 from __future__ import annotations
 
 import signal
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import pytest
 from tests.support import playbook
 from tests.support.cluster import Cluster, until
 from tests.support.rows import Rows
-from tests.support.services import process
+from tests.support.services import events, process, slow_start
 from tests.support.traffic import Reader, Refused
 
 MEMBER_DAEMONS = ("horaemeta",)
@@ -25,6 +26,8 @@ CHANGE = {
     "horaedb_settings": {"logger": {"level": "debug"}},
     "meta_proxy_limit_nofile": 32768,
 }
+# Longer than the 10 s after which HoraeMeta forgets a node, shorter than the 30 s of its shard locks.
+AWAY = 14
 # Seconds into a task: as the module is sent, as the binary is, and while the module waits for the daemon.
 MOMENTS = (0.0, 0.5, 1.5)
 LONG_TASKS = ("into its wanted state]", "read through every node]")
@@ -154,6 +157,28 @@ def test_a_roll_killed_at_every_task_loses_nothing(inventory: Path, cluster: Clu
     rows.assert_kept()
     for host in cluster.nodes:
         print("%s: outages of its table %s" % (host, ["%.1f" % outage.seconds for outage in reader.outages(host)]))
+
+
+def test_a_slow_restart_stays_protected_when_its_controller_dies(
+    inventory: Path, cluster: Cluster, on: Callable[[str], Any], rows: Rows
+) -> None:
+    """Breaks when the controller is needed to keep the shards of a node that takes long, or when the next run doesn't wait for its module."""
+    rows.write()
+    before = cluster.assert_whole()
+    old = process(on("db1"), "horaedb")
+    change = {**CHANGE, "horaedb_settings": {"logger": {"level": "warn"}}}
+    with slow_start(on("db1"), "horaedb", AWAY):
+        # The gate is the first task of the play. After a few seconds the second one's module is at work on db1.
+        dead = playbook.run("site.yml", inventory, variables=change, kill_at=at_task(2, "PLAY [Roll the data nodes"), kill_after=4)
+        assert dead.rc == -signal.SIGKILL, dead.output
+        died = time.monotonic()
+        assert_complete(inventory, cluster, on, change)
+    stopped, started = (
+        next(event.at for event in events(on("db1"), "horaedb", old.started) if event.what == what) for what in ("Stopped", "Started")
+    )
+    assert started - stopped > AWAY and started > died, "the start was not slow, or over before the controller died"
+    assert cluster.assert_whole() == before
+    rows.assert_kept()
 
 
 def _refused(rows: Rows) -> str | None:

@@ -9,7 +9,7 @@ import json
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ import pytest
 from tests.support import fingerprint, playbook
 from tests.support.cluster import Cluster, until
 from tests.support.rows import Rows
-from tests.support.services import events, process
+from tests.support.services import events, process, slow_start
 from tests.support.traffic import Refused
 
 # Longer than the 10 s after which HoraeMeta forgets a node, shorter than the 30 s of its shard locks.
@@ -50,18 +50,6 @@ def pair(apart: Path) -> Cluster:
 @pytest.fixture(scope="module")
 def rows(pair: Cluster) -> Rows:
     return Rows(pair)
-
-
-@pytest.fixture
-def slow_start(on: Callable[[str], Any]) -> Iterator[None]:
-    """HoraeDB on `data` takes AWAY seconds to start, as one that replays a long log."""
-    folder = "/etc/systemd/system/horaedb.service.d"
-    on("data").check_output(
-        "mkdir -p %s && printf '[Service]\\nExecStartPre=/bin/sleep %s\\n' > %s/slow.conf && systemctl daemon-reload"
-        % (folder, AWAY, folder)
-    )
-    yield
-    on("data").check_output("rm -r %s && systemctl daemon-reload" % folder)
 
 
 def test_check_mode_on_fresh_hosts_changes_nothing(apart: Path, on: Callable[[str], Any]) -> None:
@@ -98,7 +86,6 @@ def test_the_same_again_changes_nothing(apart: Path) -> None:
     assert run.on("meta") == 1 + 2, run.executions
 
 
-@pytest.mark.usefixtures("slow_start")
 def test_a_rolled_data_node_keeps_its_shards_however_long_its_start_takes(
     apart: Path, pair: Cluster, rows: Rows, on: Callable[[str], Any]
 ) -> None:
@@ -106,7 +93,8 @@ def test_a_rolled_data_node_keeps_its_shards_however_long_its_start_takes(
     rows.write()
     before = pair.assert_whole()
     old = {"data": process(on("data"), "horaedb"), "meta": process(on("meta"), "horaemeta")}
-    run = playbook.run("site.yml", apart, variables={"horaedb_settings": {"logger": {"level": "debug"}}})
+    with slow_start(on("data"), "horaedb", AWAY):
+        run = playbook.run("site.yml", apart, variables={"horaedb_settings": {"logger": {"level": "debug"}}})
     assert run.rc == 0, run.output
     new = {"data": process(on("data"), "horaedb"), "meta": process(on("meta"), "horaemeta")}
     assert new["data"].generation != old["data"].generation
