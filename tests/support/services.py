@@ -48,7 +48,7 @@ def events(host: Any, unit: str, since: float = 0.0) -> list[Event]:
 def slow_start(host: Any, unit: str, seconds: float) -> Iterator[None]:
     """The daemon takes so much longer to start, as one that replays a long log."""
     folder = "/etc/systemd/system/%s.service.d" % unit
-    host.check_output("mkdir -p %s && printf '[Service]\\nExecStartPre=/bin/sleep %s\\n' > %s/slow.conf", folder, seconds, folder)
+    host.check_output("mkdir -p %s && printf '[Service]\\nExecStartPre=/bin/sleep %s\\n' > %s/slow.conf", folder, str(seconds), folder)
     host.check_output("systemctl daemon-reload")
     try:
         yield
