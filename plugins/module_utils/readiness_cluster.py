@@ -27,6 +27,7 @@ def build(kind: str, topology: Mapping[str, Any], host: str, **fields: Any) -> P
         return NodeProbe(model, host, **fields)
     return NodeShardsProbe(model, host, **fields)
 
+
 # A node that answers has registered and opens its shards at the scheduler's next tick, which comes every 5 s; moving the leadership
 # then would only make it wait for the new leader's first tick. One that answers and still isn't whole this many seconds after it
 # should have been protected may be unheard all the same, and the first 8 s are safe with a heartbeat every 2 s.

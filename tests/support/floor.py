@@ -22,16 +22,17 @@ for folder in /var/lib/horaemeta/etcd /var/lib/horaedb; do
   if [ -d $folder ]; then find $folder -type f -size +0 -print -quit; fi
 done
 """
+# Every file that the module `daemon` answers for, by its content, and the process that runs.
 _DAEMON = """
-sha256sum /opt/%(name)s/current/%(program)s %(config)s /etc/systemd/system/%(name)s.service
+sha256sum /opt/%(name)s/current/* /etc/systemd/system/%(name)s.service
+sha256sum /etc/sysusers.d/%(name)s.conf /etc/tmpfiles.d/%(name)s.conf /etc/logrotate.d/%(name)s
+stat -c '%%n %%a %%u %%g' /opt/%(name)s/current/* /etc/sysusers.d/%(name)s.conf
+systemctl is-enabled --quiet %(name)s
 systemctl is-active --quiet %(name)s
 tr '\\0' '\\n' < /proc/$(systemctl show --property=MainPID --value %(name)s)/environ | grep HORAE_GENERATION
 """
-_MEMBER = _DAEMON % {"name": "horaemeta", "program": "horaemeta-server", "config": "/etc/horaemeta/horaemeta.toml"}
-_NODE = (
-    _DAEMON % {"name": "horaedb", "program": "horaedb-server", "config": "/etc/horaedb/horaedb.toml"}
-    + _DAEMON % {"name": "horaedb-meta-proxy", "program": "haproxy.cfg", "config": "/usr/sbin/haproxy"}
-)
+_MEMBER = _DAEMON % {"name": "horaemeta"}
+_NODE = _DAEMON % {"name": "horaedb-meta-proxy"} + _DAEMON % {"name": "horaedb"}
 _LOOK = """
 for member in %(members)s; do
   curl -fsS http://$member:2379/health
@@ -40,9 +41,14 @@ for member in %(members)s; do
 done
 curl -fsS -d '{}' http://%(member)s:2379/v3/cluster/member/list
 curl -fsS -d '{"key":"%(record)s"}' http://%(member)s:2379/v3/kv/range
+curl -fsS http://%(member)s:8080/api/v1/clusters
 curl -fsS -d '{"ClusterName":"%(cluster)s"}' http://%(member)s:8080/api/v1/getNodeShards
 curl -fsS http://%(member)s:8080/debug/diagnose/%(cluster)s/shards
-for node in %(nodes)s; do curl -fsS http://$node:5440/debug/shards; done
+for node in %(nodes)s; do
+  curl -fsS http://$node:5440/
+  curl -fsS http://$node:5440/debug/shards
+  bash -c "echo > /dev/tcp/$node/8831"
+done
 """
 _PROOF = """
 sql() { curl -fsS -H 'content-type: application/json' -d "{\\"query\\": \\"$2\\"}" http://$1:5440/sql; }

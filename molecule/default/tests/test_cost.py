@@ -14,10 +14,11 @@ from tests.support.floor import Floor
 
 DAEMON = "horaedb.cluster.daemon"
 CLUSTER_MODULES = {"horaedb.cluster.cluster_info": 1, "horaedb.cluster.cluster_ready": 1}
-RUNS = 4
-# The aim is 2.5 on a machine that does nothing else; controller, hosts and daemons share two cores here, and a run beside five other
-# clusters measured 3.7. Until it has been measured alone, this only tells a run that has become much dearer.
-TIMES_THE_FLOOR = 5.0
+# Measured with nothing else on two cores, which controller, hosts and daemons share: 4.7 s beside 2.1 s.
+TIMES_THE_FLOOR = 2.5
+# Whatever else the machine does only adds, and adds more to the longer one: a busy machine needs more tries until each had a quiet moment.
+FEWEST_RUNS = 3
+MOST_RUNS = 10
 
 
 def daemons_on(cluster: Cluster) -> dict[str, int]:
@@ -44,16 +45,17 @@ def test_the_first_deployment_is_within_its_budget(cluster: Cluster) -> None:
 def test_a_run_without_changes_is_near_the_floor(
     cluster: Cluster, inventory: Path, operator: Operator, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """Breaks when site.yml needs more than one execution per host and daemon, two per cluster, or too many times the floor."""
+    """Breaks when site.yml needs more than one execution per host and daemon, two per cluster, or 2.5 times the floor."""
     floor = Floor(cluster, inventory, tmp_path_factory.mktemp("ssh"))
     floors, seconds = [], []
-    for _ in range(RUNS):
+    for number in range(MOST_RUNS):
         floors.append(floor.seconds())
         run = operator.deploy()
         assert run.changed == 0, run.output
         assert_within(run.executions, 1, cluster)
         seconds.append(run.seconds)
-    # The least of each: whatever else the machine does only adds.
-    least, real = min(floors), min(seconds)
-    print("no-op of site.yml %.1f s, floor %.1f s: %.2f times" % (real, least, real / least))
-    assert real <= TIMES_THE_FLOOR * least, "site.yml took %s s, the floor script %s s" % (seconds, floors)
+        times = min(seconds) / min(floors)
+        if number + 1 >= FEWEST_RUNS and times <= TIMES_THE_FLOOR:
+            break
+    print("no-op of site.yml %.1f s, floor %.1f s: %.2f times" % (min(seconds), min(floors), times))
+    assert times <= TIMES_THE_FLOOR, "site.yml took %s s, the floor script %s s" % (seconds, floors)
