@@ -56,12 +56,19 @@ def _advice(why: str) -> str:
     return "start it; on most machines: sudo systemctl start docker"
 
 
+def _lacks_engine() -> bool:
+    """Nothing to start is on this machine. A client alone may be all that is wanted where DOCKER_HOST says who it talks to."""
+    if shutil.which("docker") is None:
+        return True
+    return os.geteuid() == 0 and shutil.which("dockerd") is None and "DOCKER_HOST" not in os.environ
+
+
 def ensure() -> None:
     why = engine.why_unusable()
     if why is None:
         return
     with locked("dockerd"):
-        if shutil.which("docker") is None:
+        if _lacks_engine():
             packages.install({"docker.io": "runs the hosts of the lab", "iptables": "docker's networks need it"})
         if shutil.which("docker") is None:
             # Debian 13 made a package of its own out of the client.

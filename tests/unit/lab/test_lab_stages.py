@@ -175,6 +175,28 @@ def test_a_pid_that_was_given_again_is_not_our_engine(monkeypatch: pytest.Monkey
     assert dockerd._started_here() is None
 
 
+@pytest.mark.parametrize(
+    ("programs", "user", "host", "lacks"),
+    [
+        ((), 1000, None, True),
+        (("docker",), 0, None, True),
+        (("docker",), 0, "tcp://192.0.2.1:2375", False),
+        (("docker",), 1000, None, False),
+        (("docker", "dockerd"), 0, None, False),
+    ],
+)
+def test_an_engine_is_installed_where_none_could_be_started(
+    monkeypatch: pytest.MonkeyPatch, programs: tuple[str, ...], user: int, host: str | None, lacks: bool
+) -> None:
+    """Breaks when a machine that has only the client gets no engine, or one whose engine is elsewhere gets a second one."""
+    monkeypatch.setattr("shutil.which", lambda name: name if name in programs else None)
+    monkeypatch.setattr("os.geteuid", lambda: user)
+    monkeypatch.delenv("DOCKER_HOST", raising=False)
+    if host:
+        monkeypatch.setenv("DOCKER_HOST", host)
+    assert dockerd._lacks_engine() is lacks
+
+
 def test_a_binary_that_is_not_there_is_said_before_anything_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HORAE_META_BIN", "/nonexistent/horaemeta-server")
     with pytest.raises(LabError, match="HORAE_META_BIN names /nonexistent/horaemeta-server, and there is no such file"):
