@@ -40,6 +40,8 @@ def systemd_flags(cgroups: int) -> Sequence[str]:
     flags += ["--security-opt=seccomp=unconfined", "--security-opt=apparmor=unconfined"]
     flags += ["--tmpfs=/run", "--tmpfs=/run/lock", "--stop-signal=SIGRTMIN+3"]
     flags += ["--cgroupns=host", "--volume=/sys/fs/cgroup:/sys/fs/cgroup:rw"]
+    # A reboot ends process 1, and the engine starts it again. What was stopped through the engine stays off.
+    flags += ["--restart=unless-stopped"]
     if cgroups == 1:
         # systemd 256 and 257 boot on cgroup v1 only when told so; older ones ignore the words.
         words = "systemd.unified_cgroup_hierarchy=0 SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1"

@@ -13,6 +13,7 @@ DISTROS = ("bookworm", "bullseye", "trixie")
 DISTRO_VARIABLE = "LAB_DISTRO"
 
 PACKAGES = (
+    "dbus",  # without it `shutdown -r 0`, which is how Ansible reboots, has nobody to ask
     *("systemd", "systemd-sysv", "kmod", "openssh-server", "sudo", "python3", "ca-certificates"),
     *("iproute2", "iputils-ping", "procps", "curl", "nftables", "iptables", "logrotate"),
     *("liblzma5", "zlib1g"),  # horaedb-server is linked against them
@@ -30,6 +31,23 @@ SUDOERS = f"""\
 {SUDO_USER} ALL=(ALL) NOPASSWD: ALL
 {SUDO_USER_WITH_PASSWORD} ALL=(ALL) ALL
 Defaults:{SUDO_USER_WITH_PASSWORD} timestamp_timeout=0
+"""
+
+# A container has its kernel's boot id, which doesn't change when the container boots; a machine has a new one each time,
+# by which Ansible's `reboot` sees that it happened.
+BOOT_ID_UNIT = """\
+[Unit]
+Description=Give this boot an id of its own
+DefaultDependencies=no
+Before=systemd-journald.service sysinit.target
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=/bin/sh -c 'cat /proc/sys/kernel/random/uuid > /run/boot_id && mount --bind /run/boot_id /proc/sys/kernel/random/boot_id'
+
+[Install]
+WantedBy=sysinit.target
 """
 
 SSHD = """\
@@ -54,6 +72,9 @@ echo '{SUDO_USER_WITH_PASSWORD}:{SUDO_PASSWORD}' | chroot "$root" chpasswd
 cat > "$root/etc/sudoers.d/lab" <<'END'
 {SUDOERS}END
 chmod 0440 "$root/etc/sudoers.d/lab"
+cat > "$root/etc/systemd/system/lab-boot-id.service" <<'END'
+{BOOT_ID_UNIT}END
+chroot "$root" systemctl enable lab-boot-id.service
 chroot "$root" systemctl set-default multi-user.target
 chroot "$root" systemctl enable ssh.service
 chroot "$root" systemctl disable etcd.service haproxy.service

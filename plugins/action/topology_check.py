@@ -7,20 +7,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
-from ansible_collections.horaedb.cluster.plugins.module_utils import live_rules, rules
+from ansible_collections.horaedb.cluster.plugins.module_utils import live_rules, repair, rules
 from ansible_collections.horaedb.cluster.plugins.module_utils.findings import Finding, errors, report, warnings
 from ansible_collections.horaedb.cluster.plugins.module_utils.hoststate import by_host
 from ansible_collections.horaedb.cluster.plugins.module_utils.inventory import Built, build
 from ansible_collections.horaedb.cluster.plugins.module_utils.observation import Observation
 from ansible_collections.horaedb.cluster.plugins.plugin_utils import artifacts, specs
+from ansible_collections.horaedb.cluster.plugins.plugin_utils.controller import begun, broken_lock
 from ansible_collections.horaedb.cluster.plugins.plugin_utils.variables import Variables
 
 # Seconds. An election took 4 to 6 s, 16 s where the leader was killed; without a leader nothing could be compared with the living cluster.
 ELECTION = 20
+OPERATION = "horaedb.cluster.operation"
 
 
 class ActionModule(ActionBase):
@@ -38,6 +41,9 @@ class ActionModule(ActionBase):
                 "live": {"type": "bool", "default": True},
                 "states": {"type": "dict", "default": {}},
                 "deploy": {"type": "bool", "default": False},
+                "operation": {"type": "bool", "default": False},
+                "downtimes": {"type": "list", "elements": "str", "default": []},
+                "repair": {"type": "bool", "default": False},
             }
         )
         read = Variables(self._task, variables, self._loader)
@@ -55,18 +61,42 @@ class ActionModule(ActionBase):
         findings = findings + [finding for finding in unfit if (finding.rule, finding.change) not in said]
         if errors(findings) or not args["live"]:
             return self._answer(result, built, findings, None)
-        asked = {"topology": built.topology.to_dict(), "settle": ELECTION}
-        answer = self._execute_module(module_name="horaedb.cluster.cluster_info", module_args=asked, task_vars=variables)
+        answer = self._look(built, variables, args["operation"])
         if answer.get("failed") or answer.get("unreachable"):
             return dict(result, **answer)
         seen = Observation.from_dict(answer["observation"])
-        found = live_rules.problems(built.topology, seen, by_host(args["states"]))
+        judged = live_rules.problems(built.topology, seen, by_host(args["states"]))
+        found = [finding for finding in judged if finding.rule != "live.downtime" or not set(finding.hosts) <= set(args["downtimes"])]
+        if args["repair"]:
+            found = [finding for finding in found if finding.rule != live_rules.TOPOLOGY_TYPE]
         # Without --limit a host that nobody looked at belongs to another play: it is to be looked at now (role guard), not a mistake.
         unseen = [] if "ansible_limit" in variables else [finding for finding in found if finding.rule == "bootstrap.partial"]
-        return self._answer(result, built, findings + [finding for finding in found if finding not in unseen], seen, unseen)
+        findings = findings + [finding for finding in found if finding not in unseen]
+        if args["operation"] and errors(findings):
+            self._let_go(built, variables, answer["operation"])
+        result["operation"] = answer.get("operation")
+        return self._answer(result, built, findings, seen, unseen, answer.get("warnings", ()))
+
+    def _look(self, built: Built, variables: dict[str, Any], begin: bool) -> dict[str, Any]:
+        """The living cluster, in one execution; with `begin` it takes the operation lock as well."""
+        asked = {"topology": built.topology.to_dict(), "settle": ELECTION}
+        if not begin:
+            return dict(self._execute_module(module_name="horaedb.cluster.cluster_info", module_args=asked, task_vars=variables))
+        return begun(partial(self._execute_module, module_name=OPERATION, task_vars=variables), asked, broken_lock(variables, self._templar))
+
+    def _let_go(self, built: Built, variables: dict[str, Any], operation: dict[str, Any]) -> None:
+        """A refused run leaves neither lock nor entry: nothing was changed."""
+        asked = {"state": "dropped", "topology": built.topology.to_dict(), "operation": operation}
+        self._execute_module(module_name=OPERATION, module_args=asked, task_vars=variables)
 
     def _answer(
-        self, result: dict[str, Any], built: Built, findings: list[Finding], seen: Observation | None, unseen: Sequence[Finding] = ()
+        self,
+        result: dict[str, Any],
+        built: Built,
+        findings: list[Finding],
+        seen: Observation | None,
+        unseen: Sequence[Finding] = (),
+        said: Sequence[str] = (),
     ) -> dict[str, Any]:
         findings = built.explained(findings)
         result.update(
@@ -74,9 +104,11 @@ class ActionModule(ActionBase):
             findings=[finding.to_dict() for finding in findings],
             lives=seen is not None and live_rules.lives(seen),
             leader=seen.leader if seen else None,
+            down=live_rules.down(built.topology, seen) if seen else [],
+            lost=sorted(repair.plan(built.topology, seen).lost) if seen else [],
             unseen=[host for finding in unseen for host in finding.hosts],
         )
-        result["warnings"] = [finding.sentence() for finding in warnings(findings)]
+        result["warnings"] = list(said) + [finding.sentence() for finding in warnings(findings)]
         if errors(findings):
             result.update(failed=True, msg=report(errors(findings)))
         else:

@@ -97,7 +97,7 @@ class Client:
     def call(self, method: str, url: str, body: Any = None, headers: Optional[Mapping[str, str]] = None) -> Answer:
         """Raises Unreachable, and nothing else, when there is no HTTP answer in time."""
         try:
-            host, port, path = _split(url)
+            host, port, path = split(url)
             connection = http.client.HTTPConnection(host, port, timeout=self._patience())
             try:
                 data = None if body is None else json.dumps(body).encode()
@@ -196,7 +196,8 @@ def at_once(jobs: Mapping[Key, Callable[[], Result]], timeout: float) -> Dict[Ke
     return dict(results)
 
 
-def _split(url: str) -> Tuple[str, int, str]:
+def split(url: str) -> Tuple[str, int, str]:
+    """Host, port and path; raises ValueError."""
     parts = urlsplit(url)
     if parts.scheme != "http" or not parts.hostname:
         raise ValueError("not an http:// address")

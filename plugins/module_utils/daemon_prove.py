@@ -21,6 +21,9 @@ CHECK_LIMIT = 60.0
 _NEWER_LIBC = re.compile(r"version `(\w+_[\d.]+)' not found")
 _NO_LIBRARY = re.compile(r"error while loading shared libraries: ([^:]+):")
 
+# Of `v2.1.0` and of `2.1.0-rc1` as well.
+_NUMBERS = re.compile(r"(?<![\d.])(\d+)\.(\d+)\.(\d+)")
+
 
 def version(host: Host, desired: Desired, directory: str) -> str:
     """What the binary in `directory` says of itself; Refused with the remedy when it can't be run here."""
@@ -35,6 +38,16 @@ def version(host: Host, desired: Desired, directory: str) -> str:
             % (desired.binary.name, explain(ran, path, _noexec, os.uname().machine))
         )
     return ran.out.strip() or ran.err.strip()
+
+
+def not_older(name: str, version_: str, in_use: str) -> None:
+    """Refused for a downgrade. What carries no number can't be compared, and is let through."""
+    new, old = _NUMBERS.search(version_), _NUMBERS.search(in_use)
+    if new and old and tuple(map(int, new.groups())) < tuple(map(int, old.groups())):
+        raise Refused(
+            "the new binary of %s is %s, and %s is in use on this host: an older version may not understand the data. Nothing was switched. "
+            "If that is meant, and upstream's notes allow it: -e horae_allow_downgrade=true" % (name, new.group(0), old.group(0))
+        )
 
 
 def explain(ran: Ran, path: str, noexec: Callable[[str], bool], machine: str) -> str:

@@ -13,6 +13,9 @@ from .daemon_desired import Desired, Layout, Refused
 from .daemon_host import Host
 from .daemon_plan import Found, Step
 
+# Of the 10 s after which a static cluster forgets a node not one is to be lost.
+_STOPPED_INTERVAL = 0.3
+
 _NOTHING: Dict[str, Any] = {
     "changed": False,
     "generation": None,
@@ -26,6 +29,8 @@ _NOTHING: Dict[str, Any] = {
     "rolled_back": None,
     "version": "",
     "steps": [],
+    "before": {},
+    "after": {},
 }
 
 
@@ -74,6 +79,7 @@ def _carry_out(
         waits=Waits(options["ready_timeout"], options["rollback_timeout"], options["min_age"], options["crashes"], options["lines"]),
         new_watch=lambda: Watch(host, desired.layout, options.get("log") or "", redactor),
         new_probe=lambda: _probe(options.get("ready")),
+        downgrade=options["downgrade"],
         transferred=(options.get("binary") or {}).get("path") or "",
     )
     # A probe that can't be built is a mistake of the caller's, to be told before anything is touched.
@@ -91,6 +97,7 @@ def _carry_out(
         changed=bool(transaction.done) or bool(failure),
         steps=transaction.done,
         version=redactor.mask(transaction.version or result["version"]),
+        before=_in_use(host, desired, found),
         started="start" in _verbs(steps) and not failure,
         restarted="restart" in _verbs(steps) and not failure,
     )
@@ -111,6 +118,8 @@ def _take_away(host: Host, options: Mapping[str, Any], check_mode: bool, with_di
         steps = daemon_remove.absent_plan(host, layout, service, daemon_remove.outside_paths(host, files, links))
     if not check_mode:
         daemon_remove.carry_out(host, layout, service, steps, options["min_age"])
+        if options["state"] == "stopped" and options.get("ready"):
+            _wait_stopped(layout, _probe(options["ready"]), options["ready_timeout"], host)
     running = service.running if check_mode or not steps else None
     result = dict(_NOTHING, changed=bool(steps), steps=[step.words for step in steps], running=running)
     if with_diff and steps:
@@ -118,6 +127,15 @@ def _take_away(host: Host, options: Mapping[str, Any], check_mode: bool, with_di
         after = "stopped\n" if options["state"] == "stopped" else "absent\n"
         result["diff"] = [{"before_header": layout.service, "after_header": layout.service, "before": before, "after": after}]
     return result
+
+
+def _wait_stopped(layout: Layout, probe: Any, timeout: float, host: Host) -> None:
+    """What has to be so once the service is stopped, such as that its cluster can do without it."""
+    from .waiting import wait
+
+    waited = wait(probe.poll, timeout, _STOPPED_INTERVAL, clock=host)
+    if waited.missing is not None:
+        raise Refused("%s is stopped, and after %.0f s: %s" % (layout.service, waited.elapsed, waited.missing))
 
 
 def _result(host: Host, desired: Desired, found: Found, steps: Tuple[Step, ...]) -> Dict[str, Any]:
@@ -132,13 +150,28 @@ def _result(host: Host, desired: Desired, found: Found, steps: Tuple[Step, ...])
         staged=found.staged,
         stale=daemon_plan.stale(desired, found),
         version=str(known.get("version", "")),
+        before=_in_use(host, desired, found),
+        after=_in_use(host, desired, found),
     )
+
+
+def _in_use(host: Host, desired: Desired, found: Found) -> Dict[str, Any]:
+    """The generation that was last seen ready, and what its binary says of itself. Empty where there is none."""
+    if found.current is None:
+        return {}
+    known = daemon_read.manifest(host, desired.layout.generation(found.current))
+    return {"generation": found.current, "version": str(known.get("version", ""))}
 
 
 def _refuse(host: Host, options: Mapping[str, Any], desired: Desired, found: Found, steps: Tuple[Step, ...], lacks_binary: bool) -> None:
     from . import daemon_refuse
+    from .daemon_prove import not_older
 
     kinds = {step.do for step in steps}
+    # One that is still to be staged is proved, and compared, on the way.
+    if not options["downgrade"] and desired.generation in found.generations:
+        known = daemon_read.manifest(host, desired.directory)
+        not_older(desired.name, str(known.get("version", "")), str(_in_use(host, desired, found).get("version", "")))
     wanted = dict.fromkeys(options["paths"], options["space"]) if "restart" in kinds else {}
     if "stage" in kinds or found.damage:
         wanted[desired.root] = options["space"] + ((options["binary"].get("size") or 0) if lacks_binary else 0)

@@ -52,6 +52,7 @@ class Transaction:
     waits: Waits
     new_watch: Callable[[], Watch]
     new_probe: Callable[[], Optional[Probe]]
+    downgrade: bool = False
     transferred: str = ""
     version: str = ""
     done: List[str] = field(default_factory=list)
@@ -146,6 +147,8 @@ class Transaction:
             if self.desired.binary:
                 self._place_binary(scratch, self.desired.binary)
             self.version = daemon_prove.version(self.host, self.desired, scratch)
+            if not self.downgrade:
+                daemon_prove.not_older(self.desired.name, self.version, self._version_in_use())
             daemon_prove.unit(self.host, self.desired, scratch)
             daemon_prove.checks(self.host, self.desired, scratch)
             self._write_manifest(scratch)
@@ -153,6 +156,11 @@ class Transaction:
             self.host.remove(scratch)
             raise
         self.host.rename(scratch, self.desired.directory)
+
+    def _version_in_use(self) -> str:
+        if self.found.current is None:
+            return ""
+        return str(daemon_read.manifest(self.host, self.desired.layout.generation(self.found.current)).get("version", ""))
 
     def _mend(self, name: str) -> None:
         damage = next(d for d in self.found.damage if d.name == name)

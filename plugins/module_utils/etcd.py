@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import base64
 from dataclasses import dataclass
-from typing import Any, Callable, Optional, Tuple, TypeVar
+from typing import Any, Callable, Dict, Optional, Tuple, TypeVar
 
 from ansible_collections.horaedb.cluster.plugins.module_utils.client import Client, understood
 
@@ -52,10 +52,11 @@ class EtcdMember:
 
 @dataclass(frozen=True)
 class Stored:
-    """A value and the revision that last changed it: what `replace` compares."""
+    """A value and the revision that last changed it: what `replace` compares. `lease` is 0 for a value that stays."""
 
     value: str
     revision: int
+    lease: int = 0
 
 
 class Etcd:
@@ -81,15 +82,43 @@ class Etcd:
         return self._ask("/v3/cluster/member/list", {}, lambda said: tuple(_member(entry) for entry in said["members"]))
 
     def get(self, key: str) -> Optional[Stored]:
-        return self._ask("/v3/kv/range", {"key": _base64(key)}, _stored)
+        return self._ask("/v3/kv/range", {"key": _base64(key)}, _first)
 
-    def replace(self, key: str, value: str, revision: int) -> bool:
+    def range(self, prefix: str) -> Dict[str, Stored]:
+        """All keys that begin with `prefix`, in their order."""
+        return self._ask("/v3/kv/range", {"key": _base64(prefix), "range_end": _base64(_after(prefix))}, _all)
+
+    def put(self, key: str, value: str, lease: int = 0) -> None:
+        self._ask("/v3/kv/put", {"key": _base64(key), "value": _base64(value), "lease": str(lease)}, lambda said: said["header"])
+
+    def replace(self, key: str, value: str, revision: int, lease: int = 0) -> bool:
         """Writes only if the key was last changed by `revision` (0: only if it doesn't exist); False when it was not."""
-        transaction = {
-            "compare": [{"key": _base64(key), "target": "MOD", "result": "EQUAL", "mod_revision": str(revision)}],
-            "success": [{"request_put": {"key": _base64(key), "value": _base64(value)}}],
-        }
-        return self._ask("/v3/kv/txn", transaction, lambda said: said.get("succeeded") is True)
+        put = {"request_put": {"key": _base64(key), "value": _base64(value), "lease": str(lease)}}
+        return self._ask("/v3/kv/txn", _if_unchanged(key, revision, put), lambda said: said.get("succeeded") is True)
+
+    def create(self, key: str, value: str, lease: int = 0) -> bool:
+        """Writes only if the key doesn't exist."""
+        return self.replace(key, value, 0, lease)
+
+    def delete(self, key: str) -> None:
+        self._ask("/v3/kv/deleterange", {"key": _base64(key)}, lambda said: said["header"])
+
+    def remove(self, key: str, revision: int) -> bool:
+        """Deletes only if the key was last changed by `revision`; False when it was not."""
+        delete = {"request_delete_range": {"key": _base64(key)}}
+        return self._ask("/v3/kv/txn", _if_unchanged(key, revision, delete), lambda said: said.get("succeeded") is True)
+
+    def grant(self, seconds: int) -> int:
+        """A new lease: what is put with it goes when nobody has kept it alive for so long."""
+        return self._ask("/v3/lease/grant", {"TTL": str(seconds)}, lambda said: int(said["ID"]))
+
+    def keepalive(self, lease: int) -> int:
+        """Gives a lease its whole time again. Returns the seconds, 0 when it has run out already."""
+        return self._ask("/v3/lease/keepalive", {"ID": str(lease)}, lambda said: int(said["result"].get("TTL", 0)))
+
+    def revoke(self, lease: int) -> None:
+        """Ends a lease, and removes what was put with it."""
+        self._ask("/v3/lease/revoke", {"ID": str(lease)}, lambda said: said["header"])
 
     def _ask(self, path: str, body: Any, read: Callable[[Any], Read]) -> Read:
         url = self._base + path
@@ -116,10 +145,28 @@ def _member(said: Any) -> EtcdMember:
     )
 
 
-def _stored(said: Any) -> Optional[Stored]:
-    for entry in said.get("kvs", []):
-        return Stored(base64.b64decode(entry.get("value", "")).decode(), int(entry["mod_revision"]))
-    return None
+def _stored(entry: Any) -> Stored:
+    return Stored(base64.b64decode(entry.get("value", "")).decode(), int(entry["mod_revision"]), int(entry.get("lease", 0)))
+
+
+def _first(said: Any) -> Optional[Stored]:
+    return next((_stored(entry) for entry in said.get("kvs", [])), None)
+
+
+def _all(said: Any) -> Dict[str, Stored]:
+    return {base64.b64decode(entry["key"]).decode(): _stored(entry) for entry in said.get("kvs", [])}
+
+
+def _if_unchanged(key: str, revision: int, then: Any) -> Any:
+    return {
+        "compare": [{"key": _base64(key), "target": "MOD", "result": "EQUAL", "mod_revision": str(revision)}],
+        "success": [then],
+    }
+
+
+def _after(prefix: str) -> str:
+    """The first key behind all that begin with `prefix`; its last character is never the last one there is."""
+    return prefix[:-1] + chr(ord(prefix[-1]) + 1)
 
 
 def _base64(text: str) -> str:

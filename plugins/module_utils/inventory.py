@@ -147,6 +147,11 @@ def _or(value: Any, derived: Any) -> Any:
     return derived if value is None else value
 
 
+def _keeper(values: Vars) -> bool:
+    # -e on the command line makes a text of everything.
+    return str(values.get("shard_keeper_enabled", False)).strip().lower() in ("true", "yes", "on", "y", "t", "1")
+
+
 def _member(host: str, values: Vars, node_count: int, findings: List[Finding], overrides: Dict[str, str]) -> Member:
     read = _Reader(host, findings)
     winner = _Winner(
@@ -178,6 +183,7 @@ def _member(host: str, values: Vars, node_count: int, findings: List[Finding], o
         root_path=read.text(*wins("storage-root-path", "horaemeta_storage_root_path")),
         client_url=client_url,
         peer_url=peer_url,
+        keeper_port=read.port(values.get("shard_keeper_port"), "shard_keeper_port") if _keeper(values) else 0,
     )
 
 

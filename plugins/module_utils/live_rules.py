@@ -15,7 +15,10 @@ from typing import Callable, Iterator, List, Mapping, Tuple
 from ansible_collections.horaedb.cluster.plugins.module_utils.findings import Finding
 from ansible_collections.horaedb.cluster.plugins.module_utils.hoststate import HostState, same_machine
 from ansible_collections.horaedb.cluster.plugins.module_utils.observation import Observation
+from ansible_collections.horaedb.cluster.plugins.module_utils.repair import PLAYBOOK
 from ansible_collections.horaedb.cluster.plugins.module_utils.topology import Topology
+
+TOPOLOGY_TYPE = "live.topology-type"
 
 States = Mapping[str, HostState]
 Found = Iterator[Finding]
@@ -47,9 +50,17 @@ def _entry(topology: Topology, seen: Observation, _states: States) -> Found:
     for rule, asked, real, variable in (
         ("live.node-count", count, entry.min_node_count, "horaemeta_default_cluster_node_count"),
         ("live.shard-total", topology.shard_total, entry.shard_total, "horaemeta_default_cluster_shard_total"),
-        ("live.topology-type", topology.topology_type, entry.topology_type, "horaemeta_topology_type"),
+        (TOPOLOGY_TYPE, topology.topology_type, entry.topology_type, "horaemeta_topology_type"),
     ):
-        if asked != real:
+        if rule == TOPOLOGY_TYPE and asked == "static" != real and _recorded_static(seen):
+            yield Finding(
+                rule,
+                (),
+                "HoraeMeta says dynamic of this static cluster: a repair of forgotten shards was cut off. Until it is put back, a member that "
+                "comes to lead would move shards away from their data.",
+                "Restart no member, and run %s, which puts it back and goes on." % PLAYBOOK,
+            )
+        elif asked != real:
             yield Finding(
                 rule,
                 (),
@@ -57,6 +68,10 @@ def _entry(topology: Topology, seen: Observation, _states: States) -> Found:
                 % (entry.name, real, asked),
                 "Set %s back to %s. A cluster with another value is a new cluster." % (variable, real),
             )
+
+
+def _recorded_static(seen: Observation) -> bool:
+    return seen.cluster is not None and seen.cluster.record is not None and seen.cluster.record.topology_type == "static"
 
 
 def _nodes(topology: Topology, seen: Observation, _states: States) -> Found:
@@ -168,6 +183,18 @@ def _twice(topology: Topology, _seen: Observation, states: States) -> Found:
                 )
 
 
+def _away(_topology: Topology, seen: Observation, _states: States) -> Found:
+    """Whoever changes something would end a planned downtime, or take a second node out."""
+    noted = seen.cluster.downtimes if seen.cluster else {}
+    for host, one in sorted(noted.items()):
+        yield Finding(
+            "live.downtime",
+            (host,),
+            "%s." % one,
+            "End it first: ansible-playbook playbooks/downtime.yml -e horaedb_downtime=end --limit %s." % host,
+        )
+
+
 RULES: Tuple[Callable[[Topology, Observation, States], Found], ...] = (
     _entry,
     _nodes,
@@ -175,9 +202,44 @@ RULES: Tuple[Callable[[Topology, Observation, States], Found], ...] = (
     _lost_members,
     _whole_play,
     _twice,
+    _away,
 )
+
+
+def _away(_topology: Topology, seen: Observation, _states: States) -> Found:
+    """Whoever changes something would end a planned downtime, or take a second node out."""
+    noted = seen.cluster.downtimes if seen.cluster else {}
+    for host, one in sorted(noted.items()):
+        yield Finding(
+            "live.downtime",
+            (host,),
+            "%s." % one,
+            "End it first: ansible-playbook playbooks/downtime.yml -e horaedb_downtime=end --limit %s." % host,
+        )
+
+
+RULES: Tuple[Callable[[Topology, Observation, States], Found], ...] = (
+    _entry,
+    _nodes,
+    _members,
+    _lost_members,
+    _whole_play,
+    _twice,
+    _away,
+)
+
+
+def down(topology: Topology, seen: Observation) -> List[str]:
+    """Hosts that an interrupted run may have left without a daemon: they come first when it is done again."""
+    members = [member.host for member in seen.members if not member.voting]
+    nodes = [node.host for node in seen.nodes if not node.reachable]
+    noted = seen.cluster.downtimes if seen.cluster else {}
+    return [host for host in topology.hosts if host in {*members, *nodes, *noted}]
 
 
 def problems(topology: Topology, seen: Observation, states: States) -> List[Finding]:
     """Every finding about the living cluster and the hosts. `states` lacks the hosts outside of this run."""
     return [finding for rule in RULES for finding in rule(topology, seen, states)]
+
+
+

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any, Dict, Mapping, Optional, Tuple
 
 from ansible_collections.horaedb.cluster.plugins.module_utils.assignment import Assignment
+from ansible_collections.horaedb.cluster.plugins.module_utils.downtime import Downtime
 from ansible_collections.horaedb.cluster.plugins.module_utils.etcd import EtcdMember
 from ansible_collections.horaedb.cluster.plugins.module_utils.topology import Topology
 
@@ -74,7 +75,7 @@ class ClusterSeen:
     """What the leader knows. `names` are all clusters; `entry` and the rest are about the topology's one.
 
     view: shard -> the nodes it is mapped to, with repetitions. None: couldn't be asked.
-    record_revision is etcd's, 0 when there is no record.
+    record_revision is etcd's, 0 when there is no record. downtimes: host of a data node that is away on purpose.
     """
 
     names: Optional[Tuple[str, ...]] = None
@@ -84,6 +85,7 @@ class ClusterSeen:
     unready: Optional[Mapping[int, str]] = None
     record: Optional[Assignment] = None
     record_revision: int = 0
+    downtimes: Mapping[str, Downtime] = dataclasses.field(default_factory=dict)
     errors: Tuple[str, ...] = ()
 
 
@@ -163,6 +165,7 @@ def _cluster(data: Mapping[str, Any]) -> ClusterSeen:
         fields["entry"] = ClusterEntry(**_known(ClusterEntry, fields["entry"]))
     if fields.get("record") is not None:
         fields["record"] = Assignment(**_by_shard(_known(Assignment, fields["record"]), "shards"))
+    fields["downtimes"] = {host: Downtime(**_known(Downtime, one)) for host, one in (fields.get("downtimes") or {}).items()}
     return ClusterSeen(**fields)
 
 

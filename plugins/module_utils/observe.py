@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple, TypeVar, Union
 
-from ansible_collections.horaedb.cluster.plugins.module_utils import assignment
+from ansible_collections.horaedb.cluster.plugins.module_utils import assignment, downtime
 from ansible_collections.horaedb.cluster.plugins.module_utils.client import (
     REQUEST_TIMEOUT,
     CallFailed,
@@ -36,11 +36,15 @@ from ansible_collections.horaedb.cluster.plugins.module_utils.observation import
     agreed_leader,
 )
 from ansible_collections.horaedb.cluster.plugins.module_utils.topology import Member, Node, Topology
+from ansible_collections.horaedb.cluster.plugins.module_utils.waiting import wait
 
 # For a moment after an election a leader answers with an empty list of clusters. It is asked again
 # before the list is believed; longer doubts are left to whoever polls.
 EMPTY_LIST_ASKED = 3
 EMPTY_LIST_PAUSE = 0.2
+
+# From one look to the next, while an election goes on.
+SETTLING = 0.5
 
 Result = TypeVar("Result")
 
@@ -90,7 +94,7 @@ def observe(
     """One look at the cluster, never longer than `timeout` and a moment.
 
     members, nodes: look only at those of these hosts. cluster: read what the leader knows, too.
-    identify: also ask every daemon for its version, which only simulators tell.
+    identify: also ask every daemon for its version, which only simulators tell, and the leader for planned downtimes.
     """
     client = Client(timeout)
     wanted_members = [member for member in topology.members if members is None or member.host in members]
@@ -109,6 +113,18 @@ def observe(
         {m.host: readings.get(m.host, MemberReading(MemberSeen(m.host, errors=late))) for m in wanted_members},
         tuple(seen.get(node.host, NodeSeen(node.host, errors=late)) for node in wanted_nodes),
     )
+
+
+def settled(topology: Topology, timeout: float, patience: float) -> Observation:
+    """The last look: at a settled cluster, or at one whose election didn't end within `patience` seconds."""
+    looks = []
+
+    def look(_elapsed: float) -> Optional[str]:
+        looks.append(observe(topology, timeout, identify=True))
+        return "a leader" if looks[-1].electing(topology) else None
+
+    wait(look, patience, SETTLING)
+    return looks[-1]
 
 
 def assemble(topology: Topology, readings: Mapping[str, MemberReading], nodes: Tuple[NodeSeen, ...]) -> Observation:
@@ -167,7 +183,7 @@ def _read_member(cluster: str, member: Member, client: Client, read_cluster: boo
         leader_url=str(leader_url) if leader_url else None,
         status=status,
         etcd_members=listed,
-        cluster=_read_cluster(cluster, member, client, etcd) if leading and read_cluster else None,
+        cluster=_read_cluster(cluster, member, client, etcd, identify) if leading and read_cluster else None,
     )
 
 
@@ -191,7 +207,7 @@ def _read_node(node: Node, client: Client, identify: bool) -> NodeSeen:
     )
 
 
-def _read_cluster(name: str, member: Member, client: Client, etcd: Etcd) -> ClusterSeen:
+def _read_cluster(name: str, member: Member, client: Client, etcd: Etcd, everything: bool) -> ClusterSeen:
     notes = _Notes()
     listed = notes.read(lambda: _cluster_list(client, member.api))
     entry = next((e for e in listed or () if e.name == name), None)
@@ -208,6 +224,13 @@ def _read_cluster(name: str, member: Member, client: Client, etcd: Etcd) -> Clus
             record = assignment.Assignment.from_json(stored.value)
         except ValueError as error:
             notes.errors.append("the record under %s in etcd can't be read: %s" % (key, error))
+    away: Mapping[str, downtime.Downtime] = {}
+    noted = notes.read(lambda: etcd.get(downtime.key(name))) if everything else None
+    if noted is not None:
+        try:
+            away = downtime.from_json(noted.value)
+        except ValueError as error:
+            notes.errors.append("the note under %s in etcd can't be read: %s" % (downtime.key(name), error))
     return ClusterSeen(
         names=None if listed is None else tuple(e.name for e in listed),
         entry=entry,
@@ -216,6 +239,7 @@ def _read_cluster(name: str, member: Member, client: Client, etcd: Etcd) -> Clus
         unready=diagnosed[1] if diagnosed else None,
         record=record,
         record_revision=stored.revision if stored else 0,
+        downtimes=away,
         errors=tuple(notes.errors),
     )
 

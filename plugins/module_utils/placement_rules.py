@@ -168,6 +168,8 @@ def _ports(topology: Topology) -> Found:
             (member.peer_port, "horaemeta_peer_port"),
         ):
             used[(machine[member.host], port)].append((member.host, variable))
+        if member.keeper_port:
+            used[(machine[member.host], member.keeper_port)].append((member.host, "shard_keeper_port"))
     proxied = topology.meta_endpoint == "proxy" and len(topology.members) > 1
     for node in topology.nodes:
         for port, variable in (

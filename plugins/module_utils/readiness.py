@@ -10,6 +10,7 @@
 {"kind": "member", "topology": {...}, "host": "meta1"}
 {"kind": "node", "topology": {...}, "host": "db1"}
 {"kind": "node_shards", "topology": {...}, "host": "db1", "expect": [0, 3], "protect_after": 4}
+{"kind": "away", "topology": {...}, "host": "db1"}
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ def build(spec: Mapping[str, Any]) -> Probe:
             return TcpProbe(**fields)
         if kind == "all":
             return AllProbe([build(inner) for inner in fields.pop("probes")], **fields)
-        if kind in ("member", "node", "node_shards"):
+        if kind in ("member", "node", "node_shards", "away"):
             # Reading a cluster takes many more files, which the host has to unpack and compile, and
             # most executions of a module that can wait have nothing to wait for.
             from ansible_collections.horaedb.cluster.plugins.module_utils import readiness_cluster
@@ -47,7 +48,7 @@ def build(spec: Mapping[str, Any]) -> Probe:
             return readiness_cluster.build(kind, **fields)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ValueError("the readiness probe %s is wrong: %s" % (kind, error)) from None
-    raise ValueError("there is no readiness probe of kind %s; there are http, tcp, all, member, node and node_shards" % kind)
+    raise ValueError("there is no readiness probe of kind %s; there are http, tcp, all, member, node, node_shards and away" % kind)
 
 
 class HttpProbe:

@@ -25,6 +25,8 @@ def build(kind: str, topology: Mapping[str, Any], host: str, **fields: Any) -> P
         raise ValueError("host %s has no data node in the topology" % host)
     if kind == "node":
         return NodeProbe(model, host, **fields)
+    if kind == "away":
+        return AwayProbe(model, host, **fields)
     return NodeShardsProbe(model, host, **fields)
 
 
@@ -96,3 +98,22 @@ class NodeShardsProbe:
         if unmoved is None:
             self._protect_after = None
         return unmoved
+
+
+class AwayProbe:
+    """For a data node that was stopped for long: ready when a static cluster can't forget its shards.
+
+    A new leader never forgets a node that it hasn't heard, so the leadership is moved once. With a single member
+    there is nobody to move it to, and in dynamic topology the shards go to other nodes: nothing is to be done here.
+    """
+
+    def __init__(self, topology: Topology, host: str) -> None:
+        self._topology = topology
+        self._host = host
+        self._move = leadership.Move(topology, leadership.anybody_else)
+
+    def poll(self, elapsed: float) -> Optional[str]:
+        if not self._topology.static or len(self._topology.members) == 1:
+            return None
+        unmoved = self._move.poll(elapsed)
+        return "the shards of %s aren't protected yet: %s" % (self._host, unmoved) if unmoved else None

@@ -20,6 +20,7 @@ def summary(topology: Topology, seen: Observation) -> Dict[str, Any]:
     problems = [str(problem) for problem in gate.problems(topology, seen)]
     members = {m.host: m for m in seen.members}
     nodes = {n.host: n for n in seen.nodes}
+    away = seen.cluster.downtimes if seen.cluster else {}
     serving = [node for node in topology.nodes if gate.node_problem(topology, seen, node.host) is None]
     return {
         "cluster": topology.cluster,
@@ -46,6 +47,7 @@ def summary(topology: Topology, seen: Observation) -> Dict[str, Any]:
                 "healthy": n in serving,
                 "shards": list(shards[n.host]),
                 "version": nodes.get(n.host, NodeSeen(n.host)).version,
+                "downtime": str(away[n.host]) if n.host in away else None,
             }
             for n in topology.nodes
         },
@@ -70,7 +72,8 @@ def lines(told: Mapping[str, Any]) -> List[str]:
         text.append("%s %s  %s  %s%s" % (role, host, member["address"], _health(member), versions))
     for host, node in told["nodes"].items():
         shards = "shards " + ", ".join(str(shard) for shard in node["shards"]) if node["shards"] else "no shards"
-        text.append("node   %s  %s  %s  %s%s" % (host, node["address"], _health(node), shards, _versions(("HoraeDB", node["version"]))))
+        versions = _versions(("HoraeDB", node["version"])) + ("  %s" % node["downtime"] if node["downtime"] else "")
+        text.append("node   %s  %s  %s  %s%s" % (host, node["address"], _health(node), shards, versions))
     text += ["problem: " + problem for problem in told["problems"]]
     if told["endpoint"]:
         text.append("query:  %s" % query(told["endpoint"]))

@@ -36,6 +36,8 @@ class Member:
     root_path: str
     client_url: str
     peer_url: str
+    # Of the shard keeper's page; 0 without a keeper.
+    keeper_port: int
 
     @property
     def api(self) -> str:

@@ -38,11 +38,12 @@ HOPELESS_AFTER = 20.0
 
 
 class Failed(Exception):
-    """As text: what to tell the operator. `problems` are its single sentences."""
+    """As text: what to tell the operator. `problems` are its single sentences. `forgotten`: only forgotten shards are in the way."""
 
-    def __init__(self, head: str, problems: Sequence[str]) -> None:
+    def __init__(self, head: str, problems: Sequence[str], forgotten: bool = False) -> None:
         super().__init__("\n  ".join([head + ":", *problems]))
         self.problems = list(problems)
+        self.forgotten = forgotten
 
 
 @dataclass(frozen=True)
@@ -82,9 +83,12 @@ def passed(wish: Gate, timeout: float, stable: int, interval: float) -> Passed:
     found: List[Problem] = []
     hopeless_since: Optional[float] = None
 
+    def hopeless() -> bool:
+        return bool(found) and all(problem.kind == gate.FORGOTTEN for problem in found)
+
     def failed(elapsed: float, missing: str) -> Failed:
         what = {MEMBERS: "the members aren't", NODES: "the data nodes aren't"}.get(wish.scope, "cluster %s isn't" % wish.topology.cluster)
-        return Failed("%s ready after waiting %.0f s" % (what, elapsed), [str(problem) for problem in found] or [missing])
+        return Failed("%s ready after waiting %.0f s" % (what, elapsed), [str(problem) for problem in found] or [missing], hopeless())
 
     def poll(elapsed: float) -> Optional[str]:
         nonlocal seen, found, hopeless_since

@@ -24,6 +24,10 @@ options:
         the leader knows can't be read meanwhile.
     type: float
     default: 0
+  journal:
+    description: How many of the last operations are read from the journal in the cluster's etcd. With any, who works on the cluster now is read too.
+    type: int
+    default: 0
 attributes:
   check_mode:
     description: Does in check mode what it always does.
@@ -82,6 +86,7 @@ observation:
         - What the leader knows, V(null) when there is none.
         - C(names) are all clusters; C(entry) is this one, with C(name), C(min_node_count), C(shard_total), C(topology_type), C(batch_size).
         - C(view) is shard to names of the data nodes it is mapped to; C(unregistered) and C(unready) are HoraeMeta's diagnosis.
+        - C(downtimes) are the data nodes that are away on purpose, by inventory host, with C(since) and C(who).
         - C(record) is the assignment that was recorded when the cluster was last found whole, with C(shards) and C(nodes), and
           C(record_revision) etcd's revision of it.
       type: dict
@@ -116,51 +121,55 @@ summary:
       description: Inventory host to C(name), C(address), C(healthy), C(leads), C(version), C(etcd_version).
       type: dict
     nodes:
-      description: Inventory host to C(name), C(address), C(healthy), C(shards), C(version).
+      description: Inventory host to C(name), C(address), C(healthy), C(shards), C(version), C(downtime).
       type: dict
     endpoint:
       description: Base URL of a data node that can be queried, V(null) when none can.
       type: str
       sample: http://192.0.2.21:5440
+operation:
+  description: Who works on the cluster right now and holds its lock, V(null) when nobody does or O(journal) is 0.
+  returned: always
+  type: dict
+journal:
+  description: The last operations, the newest last, as entries with C(operation), C(result), C(message), C(steps), C(before) and C(after).
+  returned: always
+  type: list
+  elements: dict
 lines:
-  description: The summary as text.
+  description: The summary as text, with the journal if it was asked for.
   returned: always
   type: list
   elements: str
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.horaedb.cluster.plugins.module_utils import cluster_options
-from ansible_collections.horaedb.cluster.plugins.module_utils.observation import Observation
-from ansible_collections.horaedb.cluster.plugins.module_utils.observe import observe
+from ansible_collections.horaedb.cluster.plugins.module_utils import cluster_options, operations
+from ansible_collections.horaedb.cluster.plugins.module_utils.observe import settled
 from ansible_collections.horaedb.cluster.plugins.module_utils.summary import lines, summary
-from ansible_collections.horaedb.cluster.plugins.module_utils.topology import Topology
-from ansible_collections.horaedb.cluster.plugins.module_utils.waiting import wait
-
-INTERVAL = 0.5
-
-
-def read(topology: Topology, timeout: float, settle: float) -> Observation:
-    """The last look: at a settled cluster, or at one whose election didn't end in `settle` seconds."""
-    looks = []
-
-    def look(_elapsed: float):
-        looks.append(observe(topology, timeout, identify=True))
-        return "a leader" if looks[-1].electing(topology) else None
-
-    wait(look, settle, INTERVAL)
-    return looks[-1]
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=dict(cluster_options.ARGUMENTS, settle={"type": "float", "default": 0}), supports_check_mode=True)
+    module = AnsibleModule(
+        argument_spec=dict(
+            cluster_options.ARGUMENTS,
+            settle={"type": "float", "default": 0},
+            journal={"type": "int", "default": 0},
+        ),
+        supports_check_mode=True,
+    )
     try:
         topology = cluster_options.topology_of(module.params)
     except ValueError as error:
         module.fail_json(msg=str(error))
-    seen = read(topology, module.params["request_timeout"], module.params["settle"])
+    seen = settled(topology, module.params["request_timeout"], module.params["settle"])
     told = summary(topology, seen)
-    module.exit_json(changed=False, observation=seen.to_dict(), summary=told, lines=lines(told))
+    text = lines(told)
+    result = {"operation": None, "journal": []}
+    if module.params["journal"] > 0:
+        result = operations.status(topology, module.params["request_timeout"], module.params["journal"])
+        text += operations.status_lines(result)
+    module.exit_json(changed=False, observation=seen.to_dict(), summary=told, lines=text, **result)
 
 
 if __name__ == "__main__":

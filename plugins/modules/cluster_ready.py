@@ -65,6 +65,19 @@ options:
       - Only with O(scope=cluster).
     type: bool
     default: false
+  operation:
+    description:
+      - RV(horaedb.cluster.topology_check#module:operation). With it, and once everything else that was asked for has succeeded, the operation ends as V(ok): its
+        entry in the journal is closed and the lock is free. See M(horaedb.cluster.operation).
+    type: dict
+  before:
+    description: With O(operation), what ran before, as inventory host to daemon to C(version) and C(generation).
+    type: dict
+    default: {}
+  after:
+    description: With O(operation), what runs now, in the same form.
+    type: dict
+    default: {}
 attributes:
   check_mode:
     description:
@@ -126,6 +139,10 @@ record_written:
   description: Whether the assignment was recorded, or in check mode would be.
   returned: success
   type: bool
+forgotten:
+  description: Whether shards that HoraeMeta has forgotten are all that is in the way. Waiting doesn't bring them back.
+  returned: failure
+  type: bool
 problems:
   description: What is wrong, one sentence for each problem. After a success in check mode, the hosts that don't answer.
   returned: always, unless an option is wrong
@@ -134,8 +151,11 @@ problems:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.horaedb.cluster.plugins.module_utils import assignment, cluster_options, verify
+from ansible_collections.horaedb.cluster.plugins.module_utils import assignment, cluster_options, journal, verify
+from ansible_collections.horaedb.cluster.plugins.module_utils.client import CallFailed
+from ansible_collections.horaedb.cluster.plugins.module_utils.journal import Operation
 from ansible_collections.horaedb.cluster.plugins.module_utils.observation import shards_by_host
+from ansible_collections.horaedb.cluster.plugins.module_utils.operations import Operations
 from ansible_collections.horaedb.cluster.plugins.module_utils.topology import Topology
 
 
@@ -170,6 +190,9 @@ def run(module: AnsibleModule, wish: verify.Gate) -> dict:
         result["assignment"] = {host: list(shards) for host, shards in shards_by_host(topology, passed.seen).items()}
     if params["record"]:
         result.update(record(module, wish, passed))
+    if params["operation"] and not module.check_mode:
+        operation = Operation.from_dict(params["operation"])
+        Operations(topology, params["request_timeout"]).end(operation, journal.OK, "", params["before"], params["after"])
     return dict(result, elapsed=round(elapsed, 1))
 
 
@@ -201,6 +224,9 @@ def main() -> None:
             without={"type": "str"},
             prove={"type": "bool", "default": False},
             record={"type": "bool", "default": False},
+            operation={"type": "dict"},
+            before={"type": "dict", "default": {}},
+            after={"type": "dict", "default": {}},
         ),
         supports_check_mode=True,
     )
@@ -211,7 +237,9 @@ def main() -> None:
     try:
         result = run(module, wish)
     except verify.Failed as error:
-        module.fail_json(msg=str(error), problems=error.problems)
+        module.fail_json(msg=str(error), problems=error.problems, forgotten=error.forgotten)
+    except CallFailed as error:
+        module.fail_json(msg="the cluster is whole, but the end of the operation couldn't be noted in its etcd: %s" % error)
     for note in result["problems"]:
         module.warn("%s; a real run would wait for it" % note)
     module.exit_json(**result)

@@ -165,9 +165,15 @@ options:
     description: With O(state=restarted), restart even a process that is of the desired generation.
     type: bool
     default: false
+  downgrade:
+    description:
+      - Whether a binary may be staged that says a lower version of itself than the one in use. Its data may be of a newer format, so it has to be meant.
+    type: bool
+    default: false
   ready:
     description:
       - What has to be true for the service to be ready. C(kind) is C(http), C(tcp), C(all), C(member), C(node) or C(node_shards).
+      - With O(state=stopped) what has to be true once it is stopped, C(away) for a data node whose shards a static cluster must not forget.
       - Without it a process that stays up for a moment counts as ready.
     type: dict
   ready_timeout:
@@ -347,6 +353,14 @@ version:
   description: What the binary says of itself.
   type: str
   returned: always
+before:
+  description: What was in use before this run, with C(generation) and C(version). Empty when nothing was.
+  type: dict
+  returned: always
+after:
+  description: What is in use now, in the same form.
+  type: dict
+  returned: always
 steps:
   description: What was done, or in check mode would be done, in words.
   type: list
@@ -401,6 +415,7 @@ def argument_spec() -> dict:
         "links": several(path=required_path, target=required),
         "state": {"type": "str", "choices": ["started", "restarted", "stopped", "absent"], "default": "started"},
         "force": {"type": "bool", "default": False},
+        "downgrade": {"type": "bool", "default": False},
         "ready": {"type": "dict"},
         "ready_timeout": {"type": "float", "default": 60},
         "rollback_timeout": {"type": "float", "default": 90},

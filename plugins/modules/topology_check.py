@@ -52,6 +52,22 @@ options:
         ones included, and the binaries on the controller, for all hosts at once and before the first one is touched.
     type: bool
     default: false
+  operation:
+    description:
+      - Whether this begins an operation, that is, something that changes the cluster. Then the operation lock is taken in the same execution as the look at the
+        living cluster; when somebody else has it, this fails and says who. See M(horaedb.cluster.operation), which ends it.
+      - A refusal lets go of the lock again. With the variable C(horae_break_lock) a lock is taken over.
+    type: bool
+    default: false
+  downtimes:
+    description: Inventory hosts whose planned downtime is no finding, because this is what the operation is about.
+    type: list
+    elements: str
+    default: []
+  repair:
+    description: Whether a topology type that a repair has left behind is no finding, because this run puts it back. See M(horaedb.cluster.shard_assignment).
+    type: bool
+    default: false
 attributes:
   action:
     description: Runs on the controller; only the living cluster is read from the host.
@@ -185,6 +201,20 @@ leader:
   description: Inventory host of that leader, or V(null).
   returned: when the variables could be evaluated
   type: str
+operation:
+  description: The operation that has begun, for the later tasks of M(horaedb.cluster.operation). V(null) without O(operation).
+  returned: always
+  type: dict
+down:
+  description: Inventory hosts of which a daemon doesn't answer, or that are in a planned downtime.
+  returned: always
+  type: list
+  elements: str
+lost:
+  description: Shards that HoraeMeta has forgotten and M(horaedb.cluster.shard_assignment) could put back.
+  returned: always
+  type: list
+  elements: int
 unseen:
   description: Hosts whose disks have to be looked at before the topology can be judged, because nothing lives and O(states) lacks them.
   returned: when the variables could be evaluated

@@ -17,7 +17,7 @@ from typing import Any
 import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.horaedb.cluster.plugins.module_utils.findings import Finding
-from ansible_collections.horaedb.cluster.plugins.plugin_utils.variables import MEMBER_ROLE, NODE_ROLES, ROLES, Variables
+from ansible_collections.horaedb.cluster.plugins.plugin_utils.variables import MEMBER_ROLES, NODE_ROLES, ROLES, Variables
 
 
 @functools.cache
@@ -30,7 +30,7 @@ def options(role: str) -> dict[str, dict[str, Any]]:
 def problems(read: Variables, members: Sequence[str], nodes: Sequence[str]) -> list[Finding]:
     """What the roles would refuse on the hosts of this play: variables that are missing, and values of another type."""
     found = []
-    for role, hosts in ((MEMBER_ROLE, members), *((role, nodes) for role in NODE_ROLES)):
+    for role, hosts in (*((role, members) for role in MEMBER_ROLES), *((role, nodes) for role in NODE_ROLES)):
         values = {host: read.of(host, dict.fromkeys(options(role))) for host in hosts if host in read.play_hosts}
         for name, option in options(role).items():
             found += _unfit(role, name, option, {host: given[name] for host, given in values.items()})

@@ -27,7 +27,7 @@ from ansible.template import Templar
 from ansible_collections.horaedb.cluster.plugins.plugin_utils.plain import plain
 
 ROLES = pathlib.Path(__file__).resolve().parents[2] / "roles"
-MEMBER_ROLE = "horaemeta"
+MEMBER_ROLES = ("horaemeta", "shard_keeper")
 NODE_ROLES = ("horaedb", "meta_proxy")
 
 
@@ -60,7 +60,7 @@ class Variables:
         return list(self._task_vars["groups"].get(name, []))
 
     def of_members(self, hosts: Sequence[str]) -> dict[str, dict[str, Any]]:
-        return self._of_roles(hosts, MEMBER_ROLE)
+        return self._of_roles(hosts, *MEMBER_ROLES)
 
     def of_nodes(self, hosts: Sequence[str]) -> dict[str, dict[str, Any]]:
         return self._of_roles(hosts, *NODE_ROLES)

@@ -25,6 +25,11 @@ def until(missing: Callable[[], str | None], timeout: float, interval: float = 0
         time.sleep(interval)
 
 
+def pass_time(seconds: float, since: float | None = None) -> None:
+    """Until so long after the moment `since` of the monotonic clock. Where the length of something is what is tested, and there is nothing to ask."""
+    time.sleep(max(0.0, (time.monotonic() if since is None else since) + seconds - time.monotonic()))
+
+
 @dataclass(frozen=True)
 class Cluster:
     """Inventory host -> address, of members and of data nodes, with the default ports."""

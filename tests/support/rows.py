@@ -16,26 +16,38 @@ _CREATE = (
 _TABLES_AT_MOST = 40
 
 
+def spread(cluster: Cluster, prefix: str, each: int = 1) -> dict[str, list[str]]:
+    """Data node -> so many tables that lie on it. They are made if there are not enough."""
+    found: dict[str, list[str]] = {host: [] for host in cluster.nodes}
+    asked = next(iter(cluster.nodes))
+    for number in range(_TABLES_AT_MOST * each):
+        table = "%s%d" % (prefix, number)
+        # A new cluster serves all of its shards a few seconds before it takes tables.
+        until(lambda table=table: _refused(cluster.sql(asked), _CREATE % table), 15)  # type: ignore[misc]
+        found[_owner(cluster, asked, table)].append(table)
+        if all(len(tables) >= each for tables in found.values()):
+            return {host: tables[:each] for host, tables in found.items()}
+    raise AssertionError("too few tables got to some node: %s" % found)
+
+
+def read(cluster: Cluster, owner: str, table: str) -> object:
+    """As a client with several addresses does it: one that doesn't answer is skipped, any other refusal counts. Not through the owner itself."""
+    silent = NoAnswer()
+    for host in [host for host in cluster.nodes if host != owner] or [owner]:
+        try:
+            return sql(cluster.sql(host), "SELECT count(value) FROM %s" % table)
+        except NoAnswer as error:
+            silent = error
+    raise silent
+
+
 class Rows:
     """`owners`: data node -> a table that lies on it."""
 
     def __init__(self, cluster: Cluster, prefix: str = "t") -> None:
         self._cluster = cluster
         self._acknowledged: dict[str, set[int]] = {}
-        self.owners: dict[str, str] = {}
-        asked = next(iter(cluster.nodes))
-        for number in range(_TABLES_AT_MOST):
-            table = "%s%d" % (prefix, number)
-            # A new cluster serves all of its shards a few seconds before it takes tables.
-            until(lambda table=table: _refused(cluster.sql(asked), _CREATE % table), 15)  # type: ignore[misc]
-            self.owners.setdefault(self._owner(asked, table), table)
-            if len(self.owners) == len(cluster.nodes):
-                break
-        assert set(self.owners) == set(cluster.nodes), "no table got to %s" % (set(cluster.nodes) - set(self.owners))
-
-    def _owner(self, asked: str, table: str) -> str:
-        [route] = get("http://%s/route/%s" % (self._cluster.sql(asked), table))["routes"]  # type: ignore[index]
-        return next(host for host, address in self._cluster.nodes.items() if address == route["endpoint"]["addr"])
+        self.owners: dict[str, str] = {host: tables[0] for host, tables in spread(cluster, prefix).items()}
 
     def write(self, rows: int = 5) -> None:
         """So many rows into each table, through each node in turn. Raises Refused when one isn't acknowledged."""
@@ -64,17 +76,12 @@ class Rows:
 
     def readers(self) -> dict[str, Callable[[], object]]:
         """For traffic.Reader: a read of each node's table, through another node where there is one."""
-        return {owner: partial(self._read, owner, "SELECT count(value) FROM %s" % table) for owner, table in self.owners.items()}
+        return {owner: partial(read, self._cluster, owner, table) for owner, table in self.owners.items()}
 
-    def _read(self, owner: str, statement: str) -> object:
-        """As a client with several addresses does it: one that doesn't answer is skipped, any other refusal counts."""
-        silent = NoAnswer()
-        for host in [host for host in self._cluster.nodes if host != owner] or [owner]:
-            try:
-                return sql(self._cluster.sql(host), statement)
-            except NoAnswer as error:
-                silent = error
-        raise silent
+
+def _owner(cluster: Cluster, asked: str, table: str) -> str:
+    [route] = get("http://%s/route/%s" % (cluster.sql(asked), table))["routes"]  # type: ignore[index]
+    return next(host for host, address in cluster.nodes.items() if address == route["endpoint"]["addr"])
 
 
 def _refused(node: str, statement: str) -> str | None:

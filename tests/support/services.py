@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,6 +42,24 @@ def events(host: Any, unit: str, since: float = 0.0) -> list[Event]:
     # The daemons' own lines never get here, and systemd's other lines don't begin with one of these words.
     found = [Event(int(entry["__MONOTONIC_TIMESTAMP"]) / 1e6, str(entry["MESSAGE"]).split(" ", 1)[0]) for entry in entries]
     return [event for event in found if event.at > since and event.what in ("Starting", "Started", "Stopping", "Stopped")]
+
+
+@dataclass(frozen=True)
+class Restart:
+    host: str
+    stopping: float
+    started: float
+
+
+def restarts(on: Callable[[str], Any], hosts: Iterable[str], unit: str, since: float) -> list[Restart]:
+    """In the order in which they happened; fails when one did more than stop and start once."""
+    found = []
+    for host in hosts:
+        what = [event for event in events(on(host), unit, since) if event.what in ("Stopping", "Started")]
+        if what:
+            assert [event.what for event in what] == ["Stopping", "Started"], "%s on %s: %s" % (unit, host, what)
+            found.append(Restart(host, what[0].at, what[1].at))
+    return sorted(found, key=lambda restart: restart.stopping)
 
 
 @contextlib.contextmanager

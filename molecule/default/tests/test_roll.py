@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 from typing import Any
@@ -13,30 +12,12 @@ from conftest import Operator, Processes
 
 from tests.support.cluster import Cluster
 from tests.support.rows import Rows
-from tests.support.services import events
+from tests.support.services import restarts
 from tests.support.traffic import Reader, Samples, get
 
 # Measured on the real daemons: 2.8 to 4.4 s for a data node, one failed read at a leadership move. A node that has just missed
 # a tick of HoraeMeta's scheduler waits for the next one, 5 s later; its own start, and what a reader notices late, come on top.
 LONGEST_OUTAGE = 6.5
-
-
-@dataclass(frozen=True)
-class Restart:
-    host: str
-    stopping: float
-    started: float
-
-
-def restarts(on: Callable[[str], Any], hosts: Iterable[str], unit: str, since: float) -> list[Restart]:
-    """In the order in which they happened; fails when one did more than stop and start once."""
-    found = []
-    for host in hosts:
-        what = [event for event in events(on(host), unit, since) if event.what in ("Stopping", "Started")]
-        if what:
-            assert [event.what for event in what] == ["Stopping", "Started"], "%s on %s: %s" % (unit, host, what)
-            found.append(Restart(host, what[0].at, what[1].at))
-    return sorted(found, key=lambda restart: restart.stopping)
 
 
 def changed(before: Processes, after: Processes) -> set[tuple[str, str]]:

@@ -290,4 +290,5 @@ UNREACHABLE = Case("host.unreachable", ["db3", "timed out", "ansible_host", "--l
 STALE_DATA = Case("data.members-empty", ["meta1, meta2, meta3", "db1 hold data", "snapshot", "docs/operations.md"])
 WIPED_MEMBERS = Case("data.members-empty", ["meta1, meta2, meta3", "db1, db2, db3 hold data", "snapshot", "docs/operations.md"])
 EMPTIED_MEMBER = Case("live.member-empty", ["meta3", "/var/lib/horaemeta/etcd is empty", "learner"])
-EVERY = [*STATIC, *WARNED, *ASKED, *FRESH, *LIVING, UNREACHABLE, STALE_DATA, WIPED_MEMBERS, EMPTIED_MEMBER]
+DOWNTIME = Case("live.downtime", ["db2", "planned downtime", "2026-11-24T10:00:00Z", "ann", "horaedb_downtime=end --limit db2"])
+EVERY = [*STATIC, *WARNED, *ASKED, *FRESH, *LIVING, UNREACHABLE, STALE_DATA, WIPED_MEMBERS, EMPTIED_MEMBER, DOWNTIME]

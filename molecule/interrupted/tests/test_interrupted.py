@@ -13,14 +13,13 @@ from typing import Any
 
 import pytest
 
-from tests.support import playbook
+from tests.support import kills, playbook
 from tests.support.cluster import Cluster, until
+from tests.support.kills import at_task, daemons, half_done
 from tests.support.rows import Rows
 from tests.support.services import events, process, slow_start
 from tests.support.traffic import Reader, Refused
 
-MEMBER_DAEMONS = ("horaemeta",)
-NODE_DAEMONS = ("horaedb-meta-proxy", "horaedb")
 CHANGE = {
     "horaemeta_settings": {"log": {"level": "debug"}},
     "horaedb_settings": {"logger": {"level": "debug"}},
@@ -28,90 +27,24 @@ CHANGE = {
 }
 # Longer than the 10 s after which HoraeMeta forgets a node, shorter than the 30 s of its shard locks.
 AWAY = 14
-# Seconds into a task: as the module is sent, as the binary is, and while the module waits for the daemon.
-MOMENTS = (0.0, 0.5, 1.5)
-LONG_TASKS = ("into its wanted state]", "read through every node]")
-# They ask no host, so that a death there is one at the beginning of the next task.
-CONTROLLERS_OWN = ("Validating arguments", "Look before touching", "TASK [Restart this", "TASK [Restart the proxy", "Keep the shards of")
-# What a module is on a host: with pipelining, a Python that reads its program from ssh. The daemons have further words.
-MODULES = "--uid root --exact --full /usr/bin/python3"
-# More than any of the runs has, so that a loop that makes no progress ends.
-TASKS_AT_MOST = 60
-
-
-def at_task(number: int, play: str) -> Callable[[str], bool]:
-    """True for the line that announces the task of this number in this play, or the next play where it has fewer."""
-    counted = 0
-    begun = not play
-
-    def fatal(line: str) -> bool:
-        nonlocal counted, begun
-        if not begun:
-            begun = play in line
-            return False
-        if line.startswith("TASK [") and not any(name in line for name in CONTROLLERS_OWN):
-            counted += 1
-            return counted == number
-        # A play with `serial` is announced once more for each of its hosts.
-        return bool(play) and line.startswith("PLAY [") and play not in line
-
-    return fatal
 
 
 def kill_at_every_task(inventory: Path, variables: Mapping[str, object], play: str = "") -> Iterator[str]:
-    """One run for each task of the play, or of all plays, killed there; in a long task one run for each moment.
+    def start(kill_at: Callable[[str], bool], kill_after: float) -> playbook.Run:
+        return playbook.run("site.yml", inventory, variables=variables, kill_at=kill_at, kill_after=kill_after)
 
-    What it has started on the hosts goes on by itself. Ends with a run that came to the end of the play, or of the whole
-    playbook. Yields where each of the others was killed.
-    """
-    for number in range(1, TASKS_AT_MOST):
-        for moment in MOMENTS:
-            run = playbook.run("site.yml", inventory, variables=variables, kill_at=at_task(number, play), kill_after=moment)
-            if run.rc == 0:
-                return
-            assert run.rc == -signal.SIGKILL, run.output
-            last = run.output.splitlines()[-1]
-            yield "%s + %g s" % (last.rstrip("*"), moment)
-            if last.startswith("PLAY ["):
-                return
-            if not any(name in last for name in LONG_TASKS):
-                break
-    raise AssertionError("%d runs, and there is still something to do" % TASKS_AT_MOST)
-
-
-def daemons(cluster: Cluster) -> list[tuple[str, str]]:
-    return [(host, name) for host in cluster.members for name in MEMBER_DAEMONS] + [
-        (host, name) for host in cluster.nodes for name in NODE_DAEMONS
-    ]
+    return kills.at_every_task(start, play)
 
 
 def hosts_of(cluster: Cluster) -> list[str]:
     return [*cluster.members, *cluster.nodes]
 
 
-def half_done(on: Callable[[str], Any], cluster: Cluster) -> list[str]:
-    """What an interrupted run may have left behind on the hosts, daemon by daemon."""
-    found = []
-    for host, name in daemons(cluster):
-        root = "/opt/" + name
-        running = process(on(host), name).generation
-        # A module that is still at work holds the lock, and has names that begin with a dot.
-        look = "find %s -name '.*' ! -name .lock -o -name staged; flock --nonblock %s/.lock true || echo locked"
-        left = on(host).run(look % (root, root))
-        unit = on(host).file("/etc/systemd/system/%s.service" % name).content_string
-        current = on(host).file(root + "/current").linked_to
-        found += ["%s: %s" % (host, line) for line in left.stdout.splitlines()]
-        if "Environment=HORAE_GENERATION=%s\n" % running not in unit or not current.endswith("/" + running):
-            found.append("%s: %s runs %s, current is %s, and the unit says:\n%s" % (host, name, running, current, unit))
-    return found
-
-
 def assert_complete(inventory: Path, cluster: Cluster, on: Callable[[str], Any], variables: Mapping[str, object]) -> None:
     final = playbook.run("site.yml", inventory, variables=variables)
     assert final.rc == 0, final.output
     cluster.assert_whole()
-    assert half_done(on, cluster) == []
-    assert [host for host in hosts_of(cluster) if on(host).run("pgrep " + MODULES).rc == 0] == [], "a module is still at work"
+    assert half_done(on, daemons(cluster)) == []
     again = playbook.run("site.yml", inventory, variables=variables)
     assert (again.rc, again.changed) == (0, 0), again.output
 
@@ -124,7 +57,7 @@ def test_a_deployment_killed_at_every_task_is_completed_by_the_next_run(inventor
         killed.append(where)
         # Every other time the hosts lose their power, too, as far as the modules there can tell.
         if len(killed) % 2:
-            cut_short += sum(on(host).run("pkill -KILL " + MODULES).rc == 0 for host in hosts_of(cluster))
+            cut_short += sum(on(host).run("pkill -KILL " + kills.MODULES).rc == 0 for host in hosts_of(cluster))
     print("%d modules cut short; killed at:\n%s" % (cut_short, "\n".join(killed)))
     assert len(killed) >= 8, killed
     assert cut_short >= 3, "hardly a module was at work when its host was to fail"
@@ -173,9 +106,9 @@ def test_a_slow_restart_stays_protected_when_its_controller_dies(
         assert dead.rc == -signal.SIGKILL, dead.output
         died = time.monotonic()
         assert_complete(inventory, cluster, on, change)
-    stopped, started = (
-        next(event.at for event in events(on("db1"), "horaedb", old.started) if event.what == what) for what in ("Stopped", "Started")
-    )
+    stopped = next(event.at for event in events(on("db1"), "horaedb", old.started) if event.what == "Stopped")
+    # systemd says Started of the old process a moment after its start.
+    started = next(event.at for event in events(on("db1"), "horaedb", stopped) if event.what == "Started")
     assert started - stopped > AWAY and started > died, "the start was not slow, or over before the controller died"
     assert cluster.assert_whole() == before
     rows.assert_kept()

@@ -113,6 +113,7 @@ class FakeMember:
             root_path="/horaedb",
             client_url=client,
             peer_url=client.replace("2379", "2380"),
+            keeper_port=0,
         )
 
     def answer_api(self, method: str, path: str, body: Any) -> Reply:
@@ -135,7 +136,7 @@ class FakeMember:
             return 200, {"simulator": True, "daemon": "horaemeta", "version": "2.1.0"}
         if path == "/api/v1/etcd/moveLeader":
             return world.move(self.host, body["memberName"])
-        return 404, b"404 page not found\n"
+        return world.answer_more(self.host, method, path, body)
 
     def answer_etcd(self, method: str, path: str, body: Any) -> Reply:
         world = self.world
@@ -147,13 +148,17 @@ class FakeMember:
         if path == "/v3/maintenance/status":
             leader = {"leader": str(world.members[world.leader].id)} if self.healthy else {}
             learner = {"isLearner": True} if self.learner else {}
-            return 200, {"header": header, "version": "3.5.12", "raftAppliedIndex": str(self.applied), **leader, **learner}
+            raft = {"raftAppliedIndex": str(self.applied), "raftTerm": str(world.term)}
+            return 200, {"header": header, "version": "3.5.12", **raft, **leader, **learner}
         if path == "/v3/cluster/member/list":
             return 200, {"header": header, "members": [m.listed() for m in world.members.values()] + world.foreign_members}
         if path == "/v3/kv/range":
             return 200, {"header": header, **world.range(base64.b64decode(body["key"]).decode())}
         if path == "/v3/kv/txn":
             return 200, {"header": header, **world.transaction(body)}
+        if path == "/v3/lease/timetolive":
+            left = world.leases.get(int(body["ID"]), -1)
+            return 200, {"header": header, "ID": body["ID"], "TTL": str(left), "grantedTTL": "30"}
         raise AssertionError("nobody asks etcd for %s %s" % (method, path))
 
     def listed(self) -> dict[str, Any]:
@@ -246,6 +251,9 @@ class World:
         self.members = {"meta%d" % n: FakeMember(self, "meta%d" % n, 10 + n) for n in range(1, members + 1)}
         self.nodes = {"db%d" % n: FakeNode(self, "db%d" % n, "192.0.2.%d" % (20 + n)) for n in range(1, nodes + 1)}
         self.leader = "meta1"
+        self.term = 7
+        self.leases: dict[int, int] = {}  # lease -> seconds left
+        self.locks: dict[str, int] = {}  # key -> lease
         self.clusters = [
             {
                 "ID": 0,
@@ -287,13 +295,19 @@ class World:
         if asked != self.leader:
             return 500, {"status": "error", "error": "(#500)move leader", "msg": "etcdserver: not leader"}
         self.leader = target
+        self.term += 1
         return ok("ok")
+
+    def answer_more(self, _host: str, _method: str, _path: str, _body: Any) -> Reply:
+        """What a member's API has beyond what every test needs."""
+        return 404, b"404 page not found\n"
 
     def range(self, key: str) -> dict[str, Any]:
         if key not in self.kv:
             return {}
         value, revision = self.kv[key]
-        return {"kvs": [{"value": base64.b64encode(value.encode()).decode(), "mod_revision": str(revision)}], "count": "1"}
+        lease = {"lease": str(self.locks[key])} if key in self.locks else {}
+        return {"kvs": [{"value": base64.b64encode(value.encode()).decode(), "mod_revision": str(revision), **lease}], "count": "1"}
 
     def transaction(self, body: dict[str, Any]) -> dict[str, Any]:
         compare, put = body["compare"][0], body["success"][0]["request_put"]

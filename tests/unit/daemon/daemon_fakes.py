@@ -288,6 +288,7 @@ def options(config: str = "a = 1\n", program: str = "program 1", **more: Any) ->
         "links": [{"path": "/etc/tiny/tiny.toml", "target": "@current@/tiny.toml"}],
         "state": "started",
         "force": False,
+        "downgrade": False,
         "ready": {"kind": "fake"},
         "ready_timeout": 10.0,
         "rollback_timeout": 10.0,

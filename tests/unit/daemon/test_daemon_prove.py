@@ -6,8 +6,9 @@ import pathlib
 import time
 
 import pytest
+from ansible_collections.horaedb.cluster.plugins.module_utils.daemon_desired import Refused
 from ansible_collections.horaedb.cluster.plugins.module_utils.daemon_host import CANNOT_RUN, TIMED_OUT, Ran, TargetHost
-from ansible_collections.horaedb.cluster.plugins.module_utils.daemon_prove import explain
+from ansible_collections.horaedb.cluster.plugins.module_utils.daemon_prove import explain, not_older
 
 PATH = "/opt/tiny/generations/.new-1/tinyd"
 
@@ -62,3 +63,26 @@ def test_a_program_that_hangs_is_killed_with_its_children(tmp_path: pathlib.Path
     began = time.monotonic()
     assert proved(program(tmp_path, "#!/bin/sh\nsleep 60\n"), limit=0.2) == Ran(TIMED_OUT, "", "")
     assert time.monotonic() - began < 10
+
+
+@pytest.mark.parametrize(
+    ("new", "old", "older"),
+    [
+        ("HoraeDB 2.1.0", "HoraeDB 2.1.0", False),
+        ("v2.1.1", "v2.1.0", False),
+        ("2.10.0", "2.9.9", False),
+        ("2.9.9", "2.10.0", True),
+        ("horaedb-server 2.0.0 (rustc 1.77.0)", "horaedb-server 2.1.0 (rustc 1.70.0)", True),
+        ("", "2.1.0", False),
+        ("nightly-20261101", "2.1.0", False),
+        ("2.1.0", "", False),
+    ],
+)
+def test_versions_are_compared_by_their_numbers(new: str, old: str, older: bool) -> None:
+    """Breaks when 2.10 is taken for less than 2.9, another number of the line for the version, or an unknown version for a lower one."""
+    try:
+        not_older("tiny", new, old)
+    except Refused:
+        assert older
+    else:
+        assert not older

@@ -8,7 +8,7 @@ import posixpath
 from typing import Any, Callable, Dict, Iterator, List, Tuple
 
 import pytest
-from ansible_collections.horaedb.cluster.plugins.module_utils import daemon_read, daemon_run
+from ansible_collections.horaedb.cluster.plugins.module_utils import daemon_read, daemon_run, daemon_transaction
 from ansible_collections.horaedb.cluster.plugins.module_utils.daemon_desired import Refused, from_options, generation_of
 from ansible_collections.horaedb.cluster.plugins.module_utils.daemon_host import Ran
 from daemon_fakes import PROGRAMS, FakeHost, FakeProbe, Killed, converge, options
@@ -380,15 +380,63 @@ def test_a_young_process_is_not_stopped_before_its_time(host: FakeHost) -> None:
     """Breaks when the stop of the single-member procedure makes a node take back its locks twice within 30 s, which panics."""
     converge(host, options())
     started = host.systemd.started
-    daemon_run.run(host, options(state="stopped", min_age=30.0))
+    daemon_run.run(host, options(state="stopped", min_age=30.0, ready=None))
     assert not host.systemd.pid and host.clock >= started + 30
 
 
 def test_stopped_stops_and_does_nothing_else(host: FakeHost) -> None:
     converge(host, options())
-    result = daemon_run.run(host, options(state="stopped"))
+    result = daemon_run.run(host, options(state="stopped", ready=None))
     assert result["changed"] and not host.systemd.pid and host.systemd.enabled
+    assert daemon_run.run(host, options(state="stopped", ready=None))["changed"] is False
+
+
+def test_a_stop_waits_until_the_cluster_can_do_without_it(host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Breaks when a stopped data node's shards aren't protected in the same execution, or not by the run after an interrupted one."""
+    missing: List[str] = []
+
+    class Away:
+        def poll(self, _elapsed: float) -> Any:
+            assert not host.systemd.pid, "protected before it was stopped, it would still be heard by the new leader"
+            return missing.pop() if missing else None
+
+    converge(host, options())
+    monkeypatch.setattr(daemon_run, "_probe", lambda spec: Away() if spec else None)
+    missing[:] = ["nobody leads"] * 3
+    assert daemon_run.run(host, options(state="stopped"))["changed"]
+    assert missing == []
+    missing[:] = ["nobody leads"] * 3
     assert daemon_run.run(host, options(state="stopped"))["changed"] is False
+    assert missing == []
+    missing[:] = ["nobody leads"] * 1000
+    with pytest.raises(Refused, match=r"tiny\.service is stopped, and after 10 s: nobody leads"):
+        daemon_run.run(host, options(state="stopped"))
+
+
+def test_an_older_binary_is_refused_unless_it_is_meant(host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Breaks when a downgrade slips in with a changed path: nothing of it may be left, and what runs goes on."""
+    said = {"program 1": "tinyd v2.10.0 (simulator)", "program 2": "tinyd v2.9.1"}
+
+    def version(_host: Any, wanted: Any, directory: str) -> str:
+        return said[(host.read(posixpath.join(directory, wanted.binary.name)) or b"").decode()]
+
+    monkeypatch.setattr(daemon_transaction.daemon_prove, "version", version)
+    first = converge(host, options())
+    older = options(program="program 2")
+    with pytest.raises(Refused, match=r"is 2\.9\.1, and 2\.10\.0 is in use on this host.*horae_allow_downgrade=true"):
+        converge(host, older)
+    assert converge(host, options())["changed"] is False
+    meant = converge(host, dict(older, downgrade=True, state="restarted"))
+    assert (meant["before"], meant["after"]) == (
+        {"generation": first["generation"], "version": said["program 1"]},
+        {"generation": meant["generation"], "version": said["program 2"]},
+    )
+    assert converge(host, dict(options(), state="restarted"))["restarted"], "the way up needs no permission"
+    # Its generation is still there, so that nothing has to be staged.
+    for check_mode in (True, False):
+        with pytest.raises(Refused, match="horae_allow_downgrade=true"):
+            converge(host, dict(older, state="restarted"), check_mode)
+    assert converge(host, dict(older, state="restarted", downgrade=True))["restarted"]
 
 
 def test_absent_removes_what_it_made_and_nothing_else(host: FakeHost) -> None:

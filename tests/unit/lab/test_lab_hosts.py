@@ -12,7 +12,7 @@ import tarfile
 import pytest
 import yaml
 
-from lab import engine, hosts, inventory, keys, model, network
+from lab import engine, hosts, inventory, keys, model, network, recipe
 from lab.console import LabError
 from lab.model import Host, Lab
 
@@ -59,6 +59,12 @@ def test_systemd_gets_what_it_needs_and_never_everything(cgroups: int) -> None:
     flags = engine.systemd_flags(cgroups)
     assert "--privileged" not in flags
     assert {"--tmpfs=/run", "--cgroupns=host", "--volume=/sys/fs/cgroup:/sys/fs/cgroup:rw"} <= set(flags)
+
+
+def test_a_host_that_reboots_comes_back_and_one_that_was_stopped_stays_off() -> None:
+    """Breaks when `reboot` on a host ends it for good, or when a pulled plug puts itself back."""
+    assert "--restart=unless-stopped" in engine.systemd_flags(1)
+    assert "lab-boot-id.service" in recipe.CUSTOMIZE and "/proc/sys/kernel/random/boot_id" in recipe.CUSTOMIZE
 
 
 def test_only_cgroup_v1_is_told_to_boot_on_cgroup_v1() -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ansible_collections.horaedb.cluster.plugins.module_utils.assignment import Assignment
+from ansible_collections.horaedb.cluster.plugins.module_utils.downtime import Downtime
 from ansible_collections.horaedb.cluster.plugins.module_utils.etcd import EtcdMember
 from ansible_collections.horaedb.cluster.plugins.module_utils.findings import Finding
 from ansible_collections.horaedb.cluster.plugins.module_utils.hoststate import HostState
@@ -134,6 +135,12 @@ DYNAMIC: Changes = {"*": {"horaemeta_topology_type": "dynamic"}}
 DB4: Changes = {"db4": {"ansible_host": "192.0.2.24"}}
 
 CASES = [
+    LiveCase(
+        "a planned downtime",
+        {"live.downtime": ["db2"]},
+        ["since 2026-11-24T10:00:00Z", "by ann", "downtime.yml -e horaedb_downtime=end --limit db2"],
+        see=cluster(downtimes={"db2": Downtime("2026-11-24T10:00:00Z", "ann")}),
+    ),
     LiveCase("another node count", {"live.node-count": CLUSTER}, ["2", "3", COUNT], see=entry(min_node_count=2)),
     LiveCase(
         "another shard total",
@@ -147,6 +154,18 @@ CASES = [
         ["static", "dynamic", "horaemeta_topology_type"],
         members=DYNAMIC,
         nodes={"*": REMOTE},
+    ),
+    LiveCase(
+        "a repair that was cut off",
+        {"live.topology-type": CLUSTER},
+        ["a repair of forgotten shards was cut off", "playbooks/repair.yml", "Restart no member"],
+        see=entry(topology_type="dynamic"),
+    ),
+    LiveCase(
+        "dynamic, and no record says that it ever was static",
+        {"live.topology-type": CLUSTER},
+        ["dynamic", "static", "horaemeta_topology_type"],
+        see=both(entry(topology_type="dynamic"), cluster(record=None)),
     ),
     LiveCase(
         "a node more, static",

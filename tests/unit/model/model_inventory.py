@@ -11,7 +11,7 @@ from typing import Any, Optional
 from ansible_collections.horaedb.cluster.plugins.module_utils.findings import Finding
 from ansible_collections.horaedb.cluster.plugins.module_utils.inventory import Built, build
 from ansible_collections.horaedb.cluster.plugins.module_utils.topology import Topology
-from ansible_collections.horaedb.cluster.plugins.plugin_utils.variables import MEMBER_ROLE, NODE_ROLES, defaults
+from ansible_collections.horaedb.cluster.plugins.plugin_utils.variables import MEMBER_ROLES, NODE_ROLES, defaults
 
 # Inventory host -> variables. None instead of variables takes the host out; "*" means every host.
 Changes = Mapping[str, Optional[Mapping[str, Any]]]
@@ -45,7 +45,7 @@ class Case:
 
     def built(self) -> Built:
         members, nodes = self.start
-        return build(_hosts(members, self.members, (MEMBER_ROLE,)), _hosts(nodes, self.nodes, NODE_ROLES))
+        return build(_hosts(members, self.members, MEMBER_ROLES), _hosts(nodes, self.nodes, NODE_ROLES))
 
 
 def good() -> Topology:

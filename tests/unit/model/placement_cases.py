@@ -139,6 +139,12 @@ PLACEMENT = [
         members={"*": {"horaemeta_environment": {"HTTP_PORT": 2379}}},
     ),
     Case(
+        "the shard keeper's port",
+        {"ports.collide": {"meta1"}},
+        ["8080", "horaemeta_http_port", "shard_keeper_port"],
+        members={"meta1": {"shard_keeper_port": 8080}},
+    ),
+    Case(
         "the proxy's port",
         {"ports.collide": DB},
         ["5440", "horaedb_http_port", "meta_proxy_port"],

@@ -1,0 +1,87 @@
+"""Nodes that go away without being asked to: with the shard keepers no shard is forgotten, and without them it is."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+
+import pytest
+
+from tests.support.cluster import Cluster, pass_time, until
+from tests.support.keys import Keys
+from tests.support.load import Load
+from tests.support.machines import KEEPER, Machines
+from tests.support.operator import Operator
+
+Fault = Callable[[contextlib.ExitStack, Machines, Cluster], None]
+
+
+def killed(stack: contextlib.ExitStack, machines: Machines, _cluster: Cluster) -> None:
+    stack.enter_context(machines.killed("db1", "horaedb"))
+
+
+def stopped(stack: contextlib.ExitStack, machines: Machines, _cluster: Cluster) -> None:
+    stack.enter_context(machines.frozen("db2", "horaedb"))
+
+
+def cut_off(stack: contextlib.ExitStack, machines: Machines, _cluster: Cluster) -> None:
+    stack.enter_context(machines.cut_off("db3"))
+
+
+def without_power(stack: contextlib.ExitStack, machines: Machines, _cluster: Cluster) -> None:
+    stack.enter_context(machines.without_power("db1"))
+
+
+def two_within_three_seconds(stack: contextlib.ExitStack, machines: Machines, _cluster: Cluster) -> None:
+    stack.enter_context(machines.killed("db2", "horaedb"))
+    pass_time(3)
+    stack.enter_context(machines.killed("db3", "horaedb"))
+
+
+def leader_and_node(stack: contextlib.ExitStack, machines: Machines, cluster: Cluster) -> None:
+    leader = cluster.leader()
+    stack.enter_context(machines.killed("db1", "horaedb"))
+    stack.enter_context(machines.without_power(leader))
+
+
+FAULTS: dict[str, Fault] = {
+    "SIGKILL of a data node": killed,
+    "SIGSTOP of a data node": stopped,
+    "a data node's cable pulled": cut_off,
+    "a data node's host without power": without_power,
+    "two data nodes within 3 s": two_within_three_seconds,
+    "the leader's host and a data node at once": leader_and_node,
+}
+
+
+@pytest.mark.parametrize("what", FAULTS)
+def test_a_node_that_comes_back_finds_its_shards(
+    cluster: Cluster, keys: Keys, load: Load, machines: Machines, away: float, what: str
+) -> None:
+    """Breaks when a keeper is blind for this fault, comes too late, sleeps after an election, or moves the leadership to nobody."""
+    view = cluster.assert_whole(30)
+    with load.phase("%s, for %g s" % (what, away)):
+        with contextlib.ExitStack() as stack:
+            FAULTS[what](stack, machines, cluster)
+            pass_time(away)
+            # Where the leader went away as well, its key in etcd outlives it by up to 10 s, and then there is an election.
+            until(lambda: keys.differs(view), 25)
+        until(cluster.problem, 60)
+    assert cluster.assert_whole() == view
+
+
+def test_without_the_keepers_the_same_costs_the_shards(
+    operator: Operator, cluster: Cluster, keys: Keys, load: Load, machines: Machines, away: float
+) -> None:
+    """Breaks when the tests above are green for another reason than the keepers: what they prove would be worth nothing."""
+    view = cluster.assert_whole(30)
+    lost = {shard for shard, host in view.items() if host == "db1"}
+    with load.phase("SIGKILL of a data node for %g s without keepers, then `repair.yml`" % away):
+        with machines.stopped(KEEPER, *cluster.members):
+            with machines.killed("db1", "horaedb"):
+                pass_time(away)
+                until(lambda: "shards are still mapped" if lost & set(keys.view()) else None, 6)
+            until(lambda: None if not cluster.ready("db1") else "db1 serves", 15)
+            assert set(cluster.view()) == set(view) - lost, "nobody puts them back"
+        operator.done("repair")
+    assert cluster.assert_whole() == view

@@ -1,0 +1,80 @@
+"""downtime.yml: a data node away for as long as its operator needs, and a reboot of everything."""
+
+from __future__ import annotations
+
+import re
+import signal
+import time
+from collections.abc import Callable
+
+from tests.support.cluster import SHARDS, Cluster, pass_time, until
+from tests.support.keys import Keys
+from tests.support.load import Load
+from tests.support.machines import Machines
+from tests.support.operator import Operator, Processes
+
+BEGIN = {"horaedb_downtime": "begin"}
+END = {"horaedb_downtime": "end"}
+GATE = "See that nothing else is missing before this node goes down"
+# A host out of containers is back within seconds of its reboot; what Ansible needs to notice comes on top, and a real one needs minutes.
+LONGEST_REBOOT = 40.0
+
+
+def test_a_node_is_away_for_longer_than_horaemeta_waits(
+    operator: Operator, cluster: Cluster, load: Load, keys: Keys, machines: Machines, running: Callable[[], Processes], away: float
+) -> None:
+    """Breaks when the leadership isn't moved after the stop, when a second node may go as well, or when the end doesn't wait for the shards."""
+    view, before = cluster.assert_whole(), running()
+    with load.phase("`downtime.yml`, db1 away for %g s" % away):
+        operator.done("downtime", "--limit", "db1", extra=BEGIN)
+        began = time.monotonic()
+        assert not machines.runs("db1", "horaedb")
+        assert set(keys.downtimes()) == {"db1"}
+        # What else is typed meanwhile is refused, and takes its time, which is the node's time away.
+        operator.refused("downtime", "--limit", "db2", extra=BEGIN, says=("db1", "downtime"))
+        operator.refused("restart", "--limit", "db3", says=("db1", "downtime"))
+        operator.done("downtime", "--limit", "db1", extra=BEGIN)
+        pass_time(away, since=began)
+        assert set(cluster.view()) == SHARDS
+        cluster.move_leader(next(host for host in cluster.members if host != cluster.leader()))
+        assert cluster.view() == view
+        run = operator.done("downtime", "--limit", "db1", extra=END)
+    seconds = [float(found) for found in re.findall(r"away for (?:about )?(\d+(?:\.\d+)?) s", run.output)]
+    assert seconds and away - 2 <= seconds[0] <= away + 120, run.output
+    after = running()
+    assert {place for place in before if after[place].pid != before[place].pid} == {("db1", "horaedb")}
+    assert cluster.assert_whole() == view
+
+
+def test_a_node_waits_for_a_member_that_is_missing_and_a_dead_controller_is_no_obstacle(
+    operator: Operator, cluster: Cluster, load: Load, machines: Machines, keys: Keys
+) -> None:
+    """Breaks when a node is stopped although the leadership may have nobody to go to, or when a command runs beside a node that is up."""
+    view, seen = cluster.assert_whole(), "/root/seen-by-the-command"
+    command = {"horaedb_downtime_command": "systemctl is-active horaedb > %s || :" % seen}
+    with machines.stopped("horaemeta", "meta2"):
+        dead = operator.run("downtime", "--limit", "db2", extra=command, watch=lambda line: GATE in line, kill_after=8)
+        assert dead.rc == -signal.SIGKILL and GATE in dead.output.splitlines()[-1]
+        assert machines.runs("db2", "horaedb")
+    assert keys.lock() is not None and keys.downtimes() == {}
+    until(cluster.problem, 30)
+    with load.phase("`downtime.yml` with a command, db2"):
+        operator.done("downtime", "--limit", "db2", extra=command)
+    assert machines.on("db2").file(seen).content_string.strip() in ("inactive", "failed")
+    assert [host for host in (*cluster.members, *cluster.nodes) if machines.on(host).file(seen).exists] == ["db2"]
+    assert cluster.assert_whole() == view
+
+
+def test_the_whole_cluster_is_rebooted_host_by_host(
+    operator: Operator, cluster: Cluster, load: Load, keys: Keys, machines: Machines, running: Callable[[], Processes]
+) -> None:
+    """Breaks when two hosts are down at once, a data node's shards aren't protected during its boot, or a daemon doesn't start at boot."""
+    view, hosts = cluster.assert_whole(), [*cluster.members, *cluster.nodes]
+    before = {host: machines.boot_id(host) for host in hosts}
+    with load.phase("`downtime.yml` with a reboot, all six hosts") as phase:
+        operator.done("downtime", extra={"horaedb_downtime_reboot": True})
+    assert [host for host in hosts if machines.boot_id(host) == before[host]] == []
+    phase.assert_one_at_a_time(LONGEST_REBOOT)
+    assert keys.downtimes() == {}
+    running()  # fails where a daemon doesn't run
+    assert cluster.assert_whole() == view

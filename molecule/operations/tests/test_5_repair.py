@@ -1,0 +1,61 @@
+"""repair.yml, after shards were really forgotten."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.support.cluster import Cluster, until
+from tests.support.keys import Keys
+from tests.support.load import Load
+from tests.support.machines import KEEPER, Machines
+from tests.support.operator import Operator, Processes
+
+
+@pytest.fixture
+def unprotected(cluster: Cluster, machines: Machines) -> Iterator[None]:
+    """Nobody moves the leadership when a node is silent."""
+    with machines.stopped(KEEPER, *cluster.members):
+        yield
+
+
+def forgotten(cluster: Cluster, lost: set[int]) -> str | None:
+    still = lost & set(cluster.view())
+    return "the view still has shards %s" % sorted(still) if still else None
+
+
+def test_forgotten_shards_of_a_node_that_still_serves_them_are_put_back(
+    operator: Operator, cluster: Cluster, load: Load, keys: Keys, machines: Machines, running: Callable[[], Processes], unprotected: None  # noqa: ARG001
+) -> None:
+    """Breaks when the view is believed to follow a node that reports no change, or when a dry run repairs."""
+    view = cluster.assert_whole()
+    lost = {shard for shard, host in view.items() if host == "db3"}
+    with load.phase("`repair.yml`, the shards of a node that was silent for more than 10 s"):
+        with machines.frozen("db3", "horaedb"):
+            until(lambda: forgotten(cluster, lost), 25)
+        until(lambda: None if cluster.ready("db3") == lost else "db3 doesn't serve", 20)
+        before = running()
+        planned = operator.done("repair", "--check")
+        shards = ", ".join(map(str, sorted(lost)))
+        assert any("%s " % shards in line and "forgotten, and put back on data node db3" in line for line in planned.output.splitlines())
+        assert running() == before and forgotten(cluster, lost) is None
+        operator.done("repair")
+    assert cluster.assert_whole() == view
+    assert keys.topology_type() == "static"
+    after = running()
+    assert {place for place in before if after[place].pid != before[place].pid} == {("db3", "horaedb")}
+    assert keys.journal()[-1]["operation"]["what"].startswith("repair")
+
+
+def test_all_forgotten_shards_are_put_back(
+    operator: Operator, cluster: Cluster, load: Load, machines: Machines, unprotected: None  # noqa: ARG001
+) -> None:
+    """Breaks when the repair needs a node that is whole, or gives a shard to a node that doesn't have its data."""
+    view = cluster.assert_whole()
+    with load.phase("`repair.yml`, all eight shards"):
+        with machines.stopped("horaedb", *cluster.nodes):
+            until(lambda: forgotten(cluster, set(view)), 25)
+        operator.refused("restart", says=("forgotten",), extra={"horaedb_repair": False})
+        operator.done("repair")
+    assert cluster.assert_whole() == view

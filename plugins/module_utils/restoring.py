@@ -1,0 +1,398 @@
+# Copyright (c) 2026, the horaedb.cluster authors
+# Apache License 2.0, or at your choice GNU General Public License v3.0+
+# (see LICENSE, https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: Apache-2.0 OR GPL-3.0-or-later
+"""Puts back what repair.py planned.
+
+A static cluster takes a shard into its view only while its metadata says dynamic; the scheduler that runs stays the static one
+until there is another leader. That other leader would start the dynamic scheduler, which moves shards away from
+their data. So the window in which it says dynamic is short, closed whatever happens, and the leader is watched through it.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from dataclasses import dataclass, field
+from types import FrameType
+from typing import Any, Dict, List, Mapping, Optional, Tuple
+
+from ansible_collections.horaedb.cluster.plugins.module_utils import leadership, repair
+from ansible_collections.horaedb.cluster.plugins.module_utils.client import REQUEST_TIMEOUT, BadAnswer, CallFailed, Client, meta, understood
+from ansible_collections.horaedb.cluster.plugins.module_utils.etcd import Etcd, Stored
+from ansible_collections.horaedb.cluster.plugins.module_utils.observation import READY, Observation
+from ansible_collections.horaedb.cluster.plugins.module_utils.observe import observe
+from ansible_collections.horaedb.cluster.plugins.module_utils.repair import Places, Plan
+from ansible_collections.horaedb.cluster.plugins.module_utils.topology import Member, Node, Topology
+from ansible_collections.horaedb.cluster.plugins.module_utils.waiting import Clock, wait
+
+INTERVAL = 1.0
+# transferLeader says success whatever happens, so it is asked again after as long as an opened shard takes to be reported.
+RETRY = 3.0
+# For all of it. A shard with a long log is Opening for minutes.
+TIMEOUT = 300.0
+# Nothing gets better for a lock's whole time and this much: then nothing will.
+SLACK = 20.0
+# An election took up to 6 s, 16 s where the leader was killed.
+CLOSING = 60.0
+# What a shard's Ready takes to get into the view, when the node only has to report it: heartbeats come every 2 s.
+REPORTED = 12.0
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+
+class NotRestored(Exception):
+    """As text: sentences that say what is wrong and what to do."""
+
+
+class Stopped(Exception):
+    """Somebody ends the process."""
+
+
+@dataclass(frozen=True)
+class Restored:
+    """`shards`: shard -> inventory host, what was put back. `notes`: what else had to be done."""
+
+    shards: Mapping[int, str]
+    notes: Tuple[str, ...]
+    elapsed: float
+
+
+@dataclass(frozen=True)
+class _Reign:
+    """Which leader, and since which election: a leader that lost and won again has forgotten which scheduler it ran."""
+
+    leader: str
+    term: int
+
+
+class Stops:
+    """Turns the signals that end a process into one exception while it is armed, so that `finally` gets its turn."""
+
+    def __init__(self) -> None:
+        self.armed = False
+        self._before: Dict[int, Any] = {}
+
+    def __enter__(self) -> Stops:
+        # Python gives signals to the main thread alone.
+        if threading.current_thread() is threading.main_thread():
+            self._before = {number: signal.signal(number, self._arrived) for number in SIGNALS}
+            self.armed = True
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.armed = False
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _arrived(self, number: int, _frame: Optional[FrameType]) -> None:
+        if self.armed:
+            # Only once: what follows is the closing, and nothing may cut that short.
+            self.armed = False
+            raise Stopped("stopped by %s" % signal.Signals(number).name)
+
+
+@dataclass
+class Repair:
+    """One repair of one cluster. `given` as for repair.plan."""
+
+    topology: Topology
+    given: Optional[Places] = None
+    timeout: float = TIMEOUT
+    request_timeout: float = REQUEST_TIMEOUT
+    clock: Clock = time
+    notes: List[str] = field(default_factory=list)
+
+    def plan(self) -> Tuple[Observation, Plan]:
+        seen = observe(self.topology, self.request_timeout)
+        return seen, repair.plan(self.topology, seen, self.given)
+
+    def restore(self) -> Restored:
+        """Everything; raises NotRestored. Does nothing where nothing is lost."""
+        try:
+            return self._restore()
+        except (CallFailed, Stopped) as error:
+            broken = "the repair broke off: %s. Run it again: %s" % (error, repair.PLAYBOOK)
+            raise NotRestored("\n  ".join([broken, *self.notes])) from error
+        except NotRestored as error:
+            raise NotRestored("\n  ".join([str(error), *self.notes])) from error
+
+    def _restore(self) -> Restored:
+        started = self.clock.monotonic()
+        self.end_cut_off()
+        seen, plan = self.plan()
+        if plan.refusals:
+            raise NotRestored("\n  ".join(["nothing can be put back now:", *plan.refusals]))
+        if plan.restart:
+            raise NotRestored(
+                "HoraeDB has to be restarted first on %s: it still holds shards that HoraeMeta has forgotten, and the view only follows a "
+                "change (%s does all of it)" % (", ".join(plan.restart), repair.PLAYBOOK)
+            )
+        if plan.lost:
+            if self.topology.static:
+                self._put_back(seen, plan)
+            else:
+                self._move(plan)
+        return Restored(plan.lost, tuple(self.notes), self.clock.monotonic() - started)
+
+    def end_cut_off(self) -> bool:
+        """Puts the topology type back where a repair that was cut off left it; raises NotRestored. False where it didn't."""
+        _seen, plan = self.plan()
+        if not plan.dynamic_left:
+            return False
+        self.notes.append("a repair was cut off; its topology type was put back")
+        # Nobody has watched the leader since.
+        _Window(self, None).close()
+        return True
+
+    def _put_back(self, seen: Observation, plan: Plan) -> None:
+        window = _Window(self, _reign(self.topology, seen, self.request_timeout))
+        with Stops() as stops:
+            try:
+                try:
+                    window.open(seen)
+                    self._reopen(plan, window)
+                finally:
+                    stops.armed = False
+            # Two of them: a signal may still arrive between the end of the work and the line that stops listening.
+            finally:
+                window.close()
+        left = self.plan()[1]
+        if left.lost or left.refusals:
+            raise NotRestored(
+                "the topology type is static again, and not everything is back: %s. Run it again: %s"
+                % ("; ".join(left.refusals) or "%s still missing" % repair.are(list(left.lost)), repair.PLAYBOOK)
+            )
+
+    def _reopen(self, plan: Plan, window: _Window) -> None:
+        reopening = _Reopening(self, plan.wanted, window)
+        waited = wait(reopening.poll, self.timeout, INTERVAL, clock=self.clock)
+        if waited.missing is not None:
+            raise NotRestored("not everything is back after %.0f s: %s" % (waited.elapsed, waited.missing))
+
+    def _move(self, plan: Plan) -> None:
+        try:
+            moved = leadership.Wish(self.topology, "moved", None, self.request_timeout).fulfil(leadership.TIMEOUT, self.clock)
+        except leadership.Refused as error:
+            raise NotRestored(str(error)) from error
+        self.notes.append(moved.why)
+
+        def poll(_elapsed: float) -> Optional[str]:
+            now = self.plan()[1]
+            back = now.known and not set(now.lost) & set(plan.lost)
+            return None if back else "; ".join(now.refusals) or "%s still missing in HoraeMeta's map" % repair.are(list(plan.lost))
+
+        waited = wait(poll, self.timeout, INTERVAL, clock=self.clock)
+        if waited.missing is not None:
+            raise NotRestored("the map isn't whole %.0f s after the leadership was moved: %s" % (waited.elapsed, waited.missing))
+
+
+class _Window:
+    """The time in which HoraeMeta says dynamic. `reign`: who led when it was opened; None when nobody has watched."""
+
+    def __init__(self, doing: Repair, reign: Optional[_Reign]) -> None:
+        self._doing = doing
+        self._topology = doing.topology
+        self._reign = reign
+        self._asked = False
+
+    def open(self, seen: Observation) -> None:
+        """Raises CallFailed; it may have had its effect all the same."""
+        self._put(seen, "dynamic")
+
+    def broken(self, seen: Observation) -> bool:
+        """Whether somebody else leads by now, or the same one after another election."""
+        return seen.leader is not None and _reign(self._topology, seen, self._doing.request_timeout) != self._reign
+
+    def close(self) -> None:
+        """Puts the topology type back and sees it back; raises NotRestored with what a human has to do at once."""
+        waited = wait(self._closed, CLOSING, INTERVAL / 2, times=2, clock=self._doing.clock)
+        if waited.missing is not None:
+            raise NotRestored(self._still_dynamic(waited.missing))
+        seen = self._look()
+        try:
+            changed = self._reign is None or self.broken(seen)
+            schedules = _schedules_dynamically(self._topology, seen, self._doing.request_timeout)
+        except CallFailed:
+            changed, schedules = True, None
+        if schedules or (changed and not (self._alone and schedules is False)):
+            self._depose(schedules)
+
+    def _closed(self, _elapsed: float) -> Optional[str]:
+        seen = self._look()
+        if seen.leader is None:
+            return leadership.nobody_leads(self._topology, seen)
+        entry = seen.cluster.entry if seen.cluster else None
+        if entry is not None and entry.topology_type == "static" and self._asked:
+            return None
+        # At least once: the request that opened the window may have failed here and arrived there.
+        try:
+            self._put(seen, "static")
+        except CallFailed as error:
+            return str(error)
+        self._asked = True
+        return "it was told static, and hasn't been seen to be yet"
+
+    def _look(self) -> Observation:
+        return observe(self._topology, self._doing.request_timeout, nodes=())
+
+    def _put(self, seen: Observation, topology_type: str) -> None:
+        leader = self._topology.member(seen.leader or "")
+        entry = seen.cluster.entry if seen.cluster else None
+        if leader is None or entry is None:
+            raise CallFailed("HoraeMeta", "has no leader that tells its clusters")
+        url = "%s/api/v1/clusters/%s" % (leader.api, self._topology.cluster)
+        body = {"topologyType": topology_type, "procedureExecutingBatchSize": entry.batch_size}
+        meta(Client(self._doing.request_timeout), "PUT", url, body)
+
+    def _depose(self, schedules: Optional[bool]) -> None:
+        """A leader that was elected in the window runs the dynamic scheduler, until the next one loads what now says static."""
+        why = "runs the dynamic scheduler" if schedules else "may run the dynamic scheduler, since nobody has watched who led meanwhile"
+        if self._alone:
+            only = self._topology.members[0].host
+            raise NotRestored(
+                "the topology type is static again, but HoraeMeta on %s %s, which moves shards away from their data: restart it now "
+                "(systemctl restart horaemeta), then run %s" % (only, why, repair.PLAYBOOK)
+            )
+        wish = leadership.Wish(self._topology, "moved", None, self._doing.request_timeout)
+        try:
+            moved = wish.fulfil(leadership.TIMEOUT, self._doing.clock)
+        except leadership.Refused as error:
+            raise NotRestored(
+                "the topology type is static again, but the leader %s, which moves shards away from their data, and its leadership can't "
+                "be moved: %s. Restart HoraeMeta on it as soon as another member can lead" % (why, error)
+            ) from error
+        self._doing.notes.append("%s, so that a static scheduler runs: %s %s" % (moved.why, moved.before, why))
+
+    @property
+    def _alone(self) -> bool:
+        return len(self._topology.members) == 1
+
+    def _still_dynamic(self, missing: str) -> str:
+        return (
+            "HORAEMETA STILL SAYS dynamic OF THIS STATIC CLUSTER (%s). Restart no member until it is put back: a new leader would move "
+            "shards away from their data. As soon as the members answer run %s, which puts it back first" % (missing, repair.PLAYBOOK)
+        )
+
+
+class _Reopening:
+    """Has each missing shard opened on the node that has its data, until the view has all of them."""
+
+    def __init__(self, doing: Repair, wanted: Places, window: _Window) -> None:
+        self._topology = doing.topology
+        self._timeout = doing.request_timeout
+        self._wanted = wanted
+        self._window = window
+        self._asked: Dict[int, float] = {}
+        self._ready: Dict[int, float] = {}
+        self._state: object = None
+        self._progress = 0.0
+        self._patience = SLACK + max((node.lock_ttl for node in doing.topology.nodes), default=0)
+
+    def poll(self, elapsed: float) -> Optional[str]:
+        """None once all are in the view; raises NotRestored where waiting doesn't help."""
+        seen = observe(self._topology, self._timeout)
+        leader = self._topology.member(seen.leader or "")
+        if leader is None:
+            return leadership.nobody_leads(self._topology, seen)
+        try:
+            broken = self._window.broken(seen)
+        except CallFailed as error:
+            return str(error)
+        if broken:
+            raise NotRestored("HoraeMeta's leader changed while the repair was going on. Run it again: %s" % repair.PLAYBOOK)
+        view = seen.cluster.view if seen.cluster else None
+        if view is None:
+            return "HoraeMeta's view can't be read"
+        missing = {shard: name for shard, name in self._wanted.items() if name not in view.get(shard, ())}
+        for shard in sorted(missing):
+            if view.get(shard):
+                wrong = (shard, view[shard][0], missing[shard])
+                raise NotRestored("shard %d was mapped to %s during the repair, and belongs to %s" % wrong)
+        said = [self._bring(seen, leader, shard, name, elapsed) for shard, name in sorted(missing.items())]
+        self._notice(sorted(missing), said, elapsed)
+        return "; ".join(said) or None
+
+    def _notice(self, missing: List[int], said: List[str], elapsed: float) -> None:
+        state = (missing, [text.split(":")[0] for text in said])
+        if state != self._state:
+            self._state, self._progress = state, elapsed
+        opening = any(" is Opening" in text for text in said)
+        if said and not opening and elapsed - self._progress > self._patience:
+            raise NotRestored("nothing has got better for %.0f s: %s" % (self._patience, "; ".join(said)))
+
+    def _bring(self, seen: Observation, leader: Member, shard: int, name: str, elapsed: float) -> str:
+        """One step for one shard; says how it stands."""
+        node = self._topology.node_named(name)
+        state = seen.node(node.host) if node else None
+        if node is None or state is None or state.shards is None:
+            return "shard %d: its node %s doesn't answer" % (shard, name)
+        status = state.shards.get(shard)
+        if status == READY:
+            since = self._ready.setdefault(shard, elapsed)
+            if elapsed - since > REPORTED and shard not in self._asked:
+                where = (shard, node.host)
+                raise NotRestored("shard %d was on %s before the repair began: restart HoraeDB there, then repair again" % where)
+            return "shard %d is Ready on %s and not in the view yet" % (shard, node.host)
+        self._ready.pop(shard, None)
+        if status is not None:
+            return "shard %d is %s on %s" % (shard, status, node.host)
+        if elapsed - self._asked.get(shard, -RETRY) < RETRY:
+            return "shard %d is asked for on %s" % (shard, node.host)
+        held = self._held(leader, node, shard)
+        if held:
+            return held
+        self._asked[shard] = elapsed
+        body = {"clusterName": self._topology.cluster, "shardID": shard, "OldLeaderNodeName": "", "newLeaderNodeName": name}
+        try:
+            meta(Client(self._timeout), "POST", leader.api + "/api/v1/transferLeader", body)
+        except CallFailed as error:
+            return "shard %d is refused: %s" % (shard, error)
+        return "shard %d is asked for on %s" % (shard, node.host)
+
+    def _held(self, leader: Member, node: Node, shard: int) -> Optional[str]:
+        """Why it is too early, by the shard's lock in etcd: a node panics when it takes back its former process's lock near its end."""
+        key = "%s/%s/shards/%020d" % (self._topology.root_path, self._topology.cluster, shard)
+        client = Client(self._timeout)
+        try:
+            lock = Etcd(leader.etcd, client).get(key)
+            left, granted = _lease(leader, client, lock) if lock and lock.lease else (0, 0)
+        except CallFailed:
+            # Only a precaution: a panic is over after a second, and the shard is asked for again.
+            return None
+        if lock is None or left <= 0:
+            return None
+        if lock.value != node.name:
+            return "shard %d is locked by %s" % (shard, lock.value)
+        return "shard %d is locked by the former process on %s" % (shard, node.host) if left < granted / 2 else None
+
+
+def _lease(leader: Member, client: Client, lock: Stored) -> Tuple[int, int]:
+    """Seconds that are left of a lock's lease, and those that it was granted."""
+    url = leader.etcd + "/v3/lease/timetolive"
+    said = client.call("POST", url, {"ID": str(lock.lease)}).json()
+    return understood(url, said, lambda life: (int(life.get("TTL", 0)), int(life.get("grantedTTL", 0))))
+
+
+def _reign(topology: Topology, seen: Observation, timeout: float) -> _Reign:
+    """Raises CallFailed."""
+    leader = topology.member(seen.leader or "")
+    if leader is None:
+        raise CallFailed("HoraeMeta", "has no leader that all members agree on")
+    url = leader.etcd + "/v3/maintenance/status"
+    return _Reign(leader.host, understood(url, Client(timeout).call("POST", url, {}).json(), lambda said: int(said["raftTerm"])))
+
+
+def _schedules_dynamically(topology: Topology, seen: Observation, timeout: float) -> Optional[bool]:
+    """Which scheduler runs, whatever the metadata say by now: only the dynamic one can be frozen. None when it doesn't say."""
+    leader = topology.member(seen.leader or "")
+    if leader is None:
+        return None
+    try:
+        meta(Client(timeout), "GET", "%s/debug/clusters/%s/enableSchedule" % (leader.api, topology.cluster))
+    except BadAnswer as error:
+        return False if "invalid topology type" in error.why else None
+    except CallFailed:
+        return None
+    return True

@@ -1,0 +1,223 @@
+#!/usr/bin/python
+# Copyright (c) 2026, the horaedb.cluster authors
+# Apache License 2.0, or at your choice GNU General Public License v3.0+
+# (see LICENSE, https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: Apache-2.0 OR GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: operation
+short_description: The lock and the journal of what is done to a HoraeDB cluster
+version_added: 0.2.0
+description:
+  - Only one playbook at a time may change a cluster, from whatever controller. The lock is a key with a lease in the cluster's own etcd; while there is no
+    cluster yet it is a file on the host that runs the task.
+  - Each operation leaves one entry in the journal, which is kept in the same etcd. M(horaedb.cluster.cluster_info) reads it.
+  - O(state=begun) is what M(horaedb.cluster.topology_check) does with its option C(operation), together with its look at the living cluster, and
+    M(horaedb.cluster.cluster_ready) ends an operation in the same execution as its last proof. So a playbook needs this module for its steps and for its failure.
+author:
+  - the horaedb.cluster authors (@horaedb)
+extends_documentation_fragment:
+  - horaedb.cluster.cluster
+options:
+  state:
+    description:
+      - V(begun) reads the cluster, takes the lock and opens the entry. It fails when somebody else has the lock, and says who. A lock whose
+        process ran on this controller and is gone is taken over.
+      - V(step) gives the lock its whole time again and notes that the step O(name) begins. It fails when somebody else has taken the lock over.
+      - V(ended) closes the entry as O(result) and lets go of the lock. With O(result=failed) RV(msg) is what the operator has to know, and an
+        etcd that can't be reached is no failure.
+      - V(dropped) removes the entry, for an operation that was refused before it changed anything, and lets go of the lock.
+    type: str
+    choices: [begun, step, ended, dropped]
+    required: true
+  operation:
+    description: RV(operation) of V(begun), or that of M(horaedb.cluster.topology_check). Set by the action plugin for O(state=begun).
+    type: dict
+  name:
+    description: What begins now, in words. Required for O(state=step).
+    type: str
+  result:
+    description: How it ended.
+    type: str
+    choices: [ok, failed]
+    default: ok
+  message:
+    description: What went wrong, without secrets. Its first lines are kept.
+    type: str
+    default: ''
+  before:
+    description: What ran before, as inventory host to daemon to C(version) and C(generation).
+    type: dict
+    default: {}
+  after:
+    description: What runs now, in the same form.
+    type: dict
+    default: {}
+  ttl:
+    description: Seconds after which a lock that nobody keeps is free. The time until the next step has to be shorter.
+    type: int
+    default: 600
+  settle:
+    description: Seconds to look again while there are members enough for a quorum and no leader. See M(horaedb.cluster.cluster_info).
+    type: float
+    default: 20
+  take_over:
+    description:
+      - Id of an operation whose lock is taken over. The message of a refusal has it.
+      - The playbooks take it from the variable C(horae_break_lock).
+    type: str
+attributes:
+  check_mode:
+    description: Nothing is taken and nothing written. An operation that would be refused is a warning.
+    support: full
+  diff_mode:
+    description: There is never a difference.
+    support: none
+"""
+
+EXAMPLES = r"""
+- name: Begin
+  horaedb.cluster.operation:
+    state: begun
+    topology: "{{ checked.topology }}"
+  register: begun
+  run_once: true
+
+- name: This host is next
+  horaedb.cluster.operation:
+    state: step
+    topology: "{{ checked.topology }}"
+    operation: "{{ begun.operation }}"
+    name: restart {{ inventory_hostname }}
+
+- name: Done
+  horaedb.cluster.operation:
+    state: ended
+    topology: "{{ checked.topology }}"
+    operation: "{{ begun.operation }}"
+  run_once: true
+"""
+
+RETURN = r"""
+operation:
+  description: The operation, to be handed to its later tasks.
+  returned: success
+  type: dict
+  contains:
+    id:
+      description: Its id.
+      type: str
+    what:
+      description: The playbook and the limit that were typed.
+      type: str
+    who:
+      description: User on the controller.
+      type: str
+    controller:
+      description: Host name of the controller.
+      type: str
+    since:
+      description: When it began, UTC.
+      type: str
+holder:
+  description: The operation that has the lock instead, in the form of RV(operation).
+  returned: when it is refused
+  type: dict
+observation:
+  description: What M(horaedb.cluster.cluster_info) returns under the same name.
+  returned: for O(state=begun)
+  type: dict
+msg:
+  description: What was done, or why not.
+  returned: always
+  type: str
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.horaedb.cluster.plugins.module_utils import cluster_options, journal, oplock
+from ansible_collections.horaedb.cluster.plugins.module_utils.client import CallFailed
+from ansible_collections.horaedb.cluster.plugins.module_utils.journal import Operation
+from ansible_collections.horaedb.cluster.plugins.module_utils.observe import settled
+from ansible_collections.horaedb.cluster.plugins.module_utils.operations import Operations
+from ansible_collections.horaedb.cluster.plugins.module_utils.topology import Topology
+
+
+def begin(module: AnsibleModule, topology: Topology, operation: Operation) -> dict:
+    params = module.params
+    seen = settled(topology, params["request_timeout"], params["settle"])
+    lives = seen.leader is not None
+    doing = Operations(topology, params["request_timeout"])
+    if module.check_mode:
+        try:
+            doing.held_by_others(operation, lives, params["take_over"])
+        except oplock.Held as held:
+            module.warn("a real run would be refused now: %s" % held)
+        return {"operation": operation.to_dict(), "observation": seen.to_dict(), "msg": "nothing is taken in check mode"}
+    held = doing.begin(operation, lives, params["ttl"], params["take_over"])
+    return {"operation": held.to_dict(), "observation": seen.to_dict(), "msg": "%s begins" % held.what}
+
+
+def go_on(module: AnsibleModule, topology: Topology, operation: Operation) -> dict:
+    params = module.params
+    result = {"operation": operation.to_dict(), "msg": "nothing is written in check mode"}
+    if module.check_mode:
+        return dict(result, msg=ending(operation, params)) if params["result"] != journal.OK else result
+    doing = Operations(topology, params["request_timeout"])
+    if params["state"] == "step":
+        doing.step(operation, params["name"], params["ttl"])
+        return dict(result, msg=params["name"])
+    if params["state"] == "dropped":
+        doing.drop(operation)
+        return dict(result, msg="%s was refused" % operation.what)
+    doing.end(operation, params["result"], params["message"], params["before"], params["after"])
+    return dict(result, msg=ending(operation, params))
+
+
+def ending(operation: Operation, params: dict) -> str:
+    if params["result"] == journal.OK:
+        return "%s is done" % operation.what
+    return journal.epilogue(operation, params["message"], params["before"], params["after"])
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec=dict(
+            cluster_options.ARGUMENTS,
+            state={"type": "str", "choices": ["begun", "step", "ended", "dropped"], "required": True},
+            operation={"type": "dict"},
+            name={"type": "str"},
+            result={"type": "str", "choices": ["ok", "failed"], "default": "ok"},
+            message={"type": "str", "default": ""},
+            before={"type": "dict", "default": {}},
+            after={"type": "dict", "default": {}},
+            ttl={"type": "int", "default": oplock.TTL},
+            settle={"type": "float", "default": 20},
+            take_over={"type": "str"},
+        ),
+        required_if=[("state", "step", ["name"])],
+        supports_check_mode=True,
+    )
+    params = module.params
+    try:
+        topology = cluster_options.topology_of(params)
+        operation = Operation.from_dict(params["operation"] or {})
+    except (TypeError, ValueError) as error:
+        module.fail_json(msg=str(error) if isinstance(error, ValueError) else "option operation isn't what state=begun returned as `operation`")
+    try:
+        result = begin(module, topology, operation) if params["state"] == "begun" else go_on(module, topology, operation)
+    except oplock.Held as held:
+        module.fail_json(msg=str(held), holder=held.holder.to_dict())
+    except oplock.Lost as lost:
+        module.fail_json(msg=str(lost))
+    except CallFailed as error:
+        if params["result"] == journal.OK:
+            module.fail_json(msg="the lock and the journal in the cluster's etcd can't be reached: %s" % error)
+        # What went wrong may be what keeps it from being written down.
+        result = {"msg": "%s\n  The journal couldn't be written: %s" % (ending(operation, params), error)}
+    module.exit_json(changed=False, **result)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,86 @@
+# Copyright (c) 2026, the horaedb.cluster authors
+# Apache License 2.0, or at your choice GNU General Public License v3.0+
+# (see LICENSE, https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: Apache-2.0 OR GPL-3.0-or-later
+"""Which run of ansible-playbook this is, and whether another one on this machine still lives."""
+
+from __future__ import annotations
+
+import getpass
+import hashlib
+import os
+import pathlib
+import socket
+from collections.abc import Callable, Mapping
+from typing import Any, Optional
+
+from ansible import context
+from ansible.template import Templar
+from ansible_collections.horaedb.cluster.plugins.module_utils import journal
+from ansible_collections.horaedb.cluster.plugins.module_utils.journal import Operation
+
+# Of one boot of one machine: after the next one no process of before lives.
+_BOOT = pathlib.Path("/proc/sys/kernel/random/boot_id")
+
+
+def this_run() -> Operation:
+    """The same for all tasks of one ansible-playbook, except for `since`: tasks run in children of its process."""
+    pid = os.getppid()
+    machine, started = _machine(), _started(pid)
+    return Operation(
+        id=hashlib.sha256(("%s %d %s" % (machine, pid, started)).encode()).hexdigest()[:10],
+        what=_what(context.CLIARGS),
+        who=os.environ.get("SUDO_USER") or getpass.getuser(),
+        controller=socket.gethostname(),
+        since=journal.text_of(journal.now()),
+        machine=machine,
+        pid=pid,
+        started=started,
+    )
+
+
+def is_over(holder: Operation) -> bool:
+    """Its process was one of this machine and is gone. False where that can't be told, as on other machines."""
+    return bool(holder.machine) and holder.machine == _machine() and holder.started != _started(holder.pid)
+
+
+def broken_lock(variables: Mapping[str, Any], templar: Templar) -> Optional[str]:
+    """The lock that the operator wants to be taken over, by its id."""
+    value = variables.get("horae_break_lock")
+    return str(templar.template(value)) if value else None
+
+
+def begun(module: Callable[..., dict[str, Any]], asked: Mapping[str, Any], take_over: Optional[str]) -> dict[str, Any]:
+    """The module `operation` with state=begun; once more when the lock is that of a run of this machine that is over."""
+    arguments = dict(asked, state="begun", operation=this_run().to_dict(), take_over=take_over)
+    answer = module(module_args=arguments)
+    holder = answer.get("holder")
+    if not answer.get("failed") or not holder or not is_over(Operation.from_dict(holder)):
+        return answer
+    answer = module(module_args=dict(arguments, take_over=holder["id"]))
+    said = "%s was interrupted, and its process is gone: its lock is taken over" % Operation.from_dict(holder)
+    return dict(answer, warnings=[*answer.get("warnings", ()), said])
+
+
+def _what(arguments: Any) -> str:
+    """As it was typed: the playbooks, and the hosts it was limited to. No variables: they may be secrets."""
+    books = " ".join(os.path.basename(name) for name in arguments.get("args") or ()) or "ansible"
+    limit = arguments.get("subset")
+    return "%s --limit %s" % (books, limit) if limit else books
+
+
+def _machine() -> str:
+    """Empty where there is no /proc: then nothing is ever taken for dead."""
+    try:
+        return "%s %s" % (socket.gethostname(), _BOOT.read_text(encoding="ascii").strip())
+    except OSError:
+        return ""
+
+
+def _started(pid: int) -> str:
+    """When a process started, in ticks since the boot; pids are given again, so a pid alone tells nothing. Empty when it is gone."""
+    try:
+        fields = pathlib.Path("/proc/%d/stat" % pid).read_text(encoding="utf-8", errors="replace").rsplit(")", 1)[1].split()
+    except (OSError, IndexError):
+        return ""
+    return "" if fields[0] == "Z" else fields[19]

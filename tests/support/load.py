@@ -1,0 +1,282 @@
+"""A writer and a reader beside everything that is done to a cluster, and what each phase of it cost them.
+
+Every acknowledged row is remembered. A row that was sent and not acknowledged may be there or not, and one that
+was never sent must not be.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import os
+import pathlib
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import partial
+
+from tests.support.cluster import Cluster, until
+from tests.support.keys import leader
+from tests.support.rows import read, spread
+from tests.support.traffic import Attempt, NoAnswer, Outage, Reader, Refused, outages, sql
+
+ROWS_PER_SECOND = 20.0
+READS_PER_SECOND = 5.0
+TABLES_EACH = 2
+# The leader of a moment ago may still have been routing when the members were asked; the new one takes this long to load its clusters.
+BEFORE_A_MOVE, AFTER_A_MOVE = 0.4, 1.0
+_FIRST_TIME = 1651737067000
+
+
+class Written:
+    """What was written to one table."""
+
+    def __init__(self) -> None:
+        self.sent: set[int] = set()
+        self.acknowledged: set[int] = set()
+
+    def problem(self, found: Sequence[int]) -> str | None:
+        """What is wrong with the rows that were found, by their ids."""
+        if lost := self.acknowledged - set(found):
+            return "lacks %d acknowledged rows: %s" % (len(lost), sorted(lost)[:10])
+        if foreign := set(found) - self.sent:
+            return "has %d rows that nobody wrote: %s" % (len(foreign), sorted(foreign)[:10])
+        if twice := [row for row, times in Counter(found).items() if times > 1]:
+            return "has rows twice: %s" % sorted(twice)[:10]
+        return None
+
+
+class Writer:
+    """20 rows a second over six tables, two on each data node, while it is entered."""
+
+    def __init__(self, cluster: Cluster, prefix: str = "w", per_second: float = ROWS_PER_SECOND) -> None:
+        self._cluster = cluster
+        self.tables = spread(cluster, prefix, TABLES_EACH)
+        self._written = {table: Written() for tables in self.tables.values() for table in tables}
+        self._period = len(self._written) / per_second
+        self._numbers = itertools.count(1)
+        self._stop = threading.Event()
+        self._threads: list[threading.Thread] = []
+
+    def __enter__(self) -> Writer:
+        self._stop = threading.Event()
+        self._threads = [threading.Thread(target=self._loop, args=item, daemon=True) for item in self._written.items()]
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join(10)
+
+    @property
+    def sent(self) -> int:
+        return sum(len(written.sent) for written in self._written.values())
+
+    @property
+    def acknowledged(self) -> int:
+        return sum(len(written.acknowledged) for written in self._written.values())
+
+    def _loop(self, table: str, written: Written) -> None:
+        # Each table has a thread of its own, because a write to a node that is stopped hangs until its time is over.
+        nodes = itertools.cycle(self._cluster.nodes)
+        due = time.monotonic()
+        while not self._stop.wait(max(0.0, due - time.monotonic())):
+            due = max(due + self._period, time.monotonic())
+            self._write(table, written, next(self._numbers), next(nodes))
+
+    def _write(self, table: str, written: Written, number: int, through: str) -> None:
+        written.sent.add(number)
+        statement = "INSERT INTO %s(t,name,value) VALUES (%d,'row',%d)" % (table, _FIRST_TIME + number, number)
+        with contextlib.suppress(Refused):
+            if sql(self._cluster.sql(through), statement) == {"affected_rows": 1}:
+                written.acknowledged.add(number)
+
+    def refused(self) -> str | None:
+        """Which table takes no row now; None when each of them does."""
+        for table, written in self._written.items():
+            before = len(written.acknowledged)
+            self._write(table, written, next(self._numbers), next(iter(self._cluster.nodes)))
+            if len(written.acknowledged) == before:
+                return "table %s takes no row" % table
+        return None
+
+    def assert_kept(self, timeout: float = 20) -> int:
+        """Every acknowledged row is there, and no other than the sent ones. Returns how many were acknowledged so far."""
+        for table, written in self._written.items():
+            until(lambda table=table, written=written: self._problem(table, written), timeout)  # type: ignore[misc]
+        return self.acknowledged
+
+    def _problem(self, table: str, written: Written) -> str | None:
+        """Read through whichever node answers: only the owner's rows are in question, whoever asks it."""
+        silent: Refused = NoAnswer("no node")
+        for host in self._cluster.nodes:
+            try:
+                rows = sql(self._cluster.sql(host), "SELECT value FROM %s" % table, timeout=10)["rows"]
+            except NoAnswer as error:
+                silent = error
+                continue
+            except Refused as refused:
+                return str(refused)
+            problem = written.problem([int(row["value"]) for row in rows])  # type: ignore[attr-defined]
+            return "table %s %s" % (table, problem) if problem else None
+        return str(silent)
+
+
+@dataclass(frozen=True)
+class Change:
+    """The leadership was seen with `before` for the last time at `left`, and with `after` for the first time at `arrived`."""
+
+    left: float
+    arrived: float
+    before: str
+    after: str
+
+
+def changes(samples: Sequence[tuple[float, str | None]]) -> list[Change]:
+    """Moments without a leader belong to the change around them."""
+    known = [(at, who) for at, who in samples if who is not None]
+    return [
+        Change(left, arrived, before, after) for (left, before), (arrived, after) in itertools.pairwise(known) if before != after
+    ]
+
+
+class Leaders:
+    """Asks the members who leads, several times a second, while it is entered."""
+
+    def __init__(self, cluster: Cluster, period: float = 0.2) -> None:
+        self._cluster = cluster
+        self._period = period
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._loop, daemon=True)
+        self.samples: list[tuple[float, str | None]] = []
+
+    def __enter__(self) -> Leaders:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self._stop.set()
+        self._thread.join(10)
+
+    def _loop(self) -> None:
+        while not self._stop.wait(self._period):
+            self.samples.append((time.monotonic(), leader(self._cluster)))
+
+
+@dataclass(frozen=True)
+class Move:
+    """`failed`: reads of one table that failed because of it, at most."""
+
+    before: str
+    after: str
+    failed: int
+
+
+@dataclass
+class Phase:
+    """What was done to the cluster, and what its users noticed. Times in seconds; filled in when the phase is over."""
+
+    name: str
+    seconds: float = 0.0
+    reads: int = 0
+    failed_reads: int = 0
+    rows: int = 0
+    unacknowledged: int = 0
+    outages: dict[str, list[float]] = field(default_factory=dict)
+    moves: list[Move] = field(default_factory=list)
+    attempts: list[Attempt] = field(default_factory=list)
+    leaders: list[tuple[float, str | None]] = field(default_factory=list)
+
+    def longest(self) -> float:
+        return max((seconds for found in self.outages.values() for seconds in found), default=0.0)
+
+    def record(self) -> dict[str, object]:
+        """The figures, without what they were computed from."""
+        found = asdict(self)
+        del found["attempts"], found["leaders"]
+        return found
+
+    def assert_one_at_a_time(self, longest: float) -> None:
+        """No two nodes' tables were away at the same moment, and none for too long. Reads that fail at a leader's move count for every node."""
+        shared = [(change.left - BEFORE_A_MOVE, change.arrived + AFTER_A_MOVE) for change in changes(self.leaders)]
+        away = sorted((one.began, one.ended, host) for host in self.outages for one in _of(self.attempts, host))
+        for began, ended, host in away:
+            assert ended - began <= longest, "the tables of %s were away for %.1f s" % (host, ended - began)
+        alone = [one for one in away if not any(begin <= one[0] <= end for begin, end in shared)]
+        for (_, ended, host), (began, _, other) in itertools.pairwise(alone):
+            assert host == other or ended <= began, "the tables of %s went away while those of %s were" % (other, host)
+
+
+def _of(attempts: Sequence[Attempt], host: str) -> list[Outage]:
+    return outages([attempt for attempt in attempts if attempt.what == host])
+
+
+def moves(attempts: Sequence[Attempt], leaders: Sequence[tuple[float, str | None]]) -> list[Move]:
+    """For each change of the leader the failed reads that began with it. What had failed before it goes on for another reason."""
+    found = []
+    for change in changes(leaders):
+        failed = [_failed_with(change, [one for one in attempts if one.what == what]) for what in {one.what for one in attempts}]
+        found.append(Move(change.before, change.after, max(failed, default=0)))
+    return found
+
+
+def _failed_with(change: Change, attempts: Sequence[Attempt]) -> int:
+    """Of one table."""
+    begun = [one for one in outages(attempts) if change.left - BEFORE_A_MOVE <= one.began <= change.arrived + AFTER_A_MOVE]
+    return sum(1 for one in attempts if one.error and any(outage.began <= one.at <= outage.ended for outage in begun))
+
+
+class Figures:
+    """A line of JSON for each phase, from which tests/figures.py makes a table."""
+
+    def __init__(self, path: pathlib.Path) -> None:
+        """Begins anew: a table out of two runs would be one that nobody saw."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("")
+        self._path = path
+
+    def add(self, record: dict[str, object]) -> None:
+        real = any(os.environ.get(name) for name in ("HORAE_META_BIN", "HORAE_DB_BIN"))
+        line = {"scenario": self._path.stem, "cores": os.cpu_count(), "daemons": "real" if real else "simulators", **record}
+        with self._path.open("a", encoding="utf-8") as stream:
+            stream.write(json.dumps(line) + "\n")
+
+
+class Load:
+    """The writer's rows are remembered from one phase to the next."""
+
+    def __init__(self, cluster: Cluster, figures: Figures | None = None) -> None:
+        self._cluster = cluster
+        self._figures = figures
+        self.writer = Writer(cluster)
+
+    def readers(self) -> Reader:
+        """One table of each node, read through another node."""
+        targets = {owner: partial(read, self._cluster, owner, tables[0]) for owner, tables in self.writer.tables.items()}
+        return Reader(targets, READS_PER_SECOND)  # type: ignore[arg-type]
+
+    @contextlib.contextmanager
+    def phase(self, name: str) -> Iterator[Phase]:
+        """Noted when its body ends well."""
+        phase = Phase(name)
+        sent, acknowledged, began = self.writer.sent, self.writer.acknowledged, time.monotonic()
+        with self.readers() as reader, Leaders(self._cluster) as leaders, self.writer:
+            yield phase
+            phase.seconds = round(time.monotonic() - began, 1)
+        phase.attempts, phase.leaders = reader.attempts, leaders.samples
+        phase.reads, phase.failed_reads = len(reader.attempts), len(reader.failures())
+        phase.rows = self.writer.acknowledged - acknowledged
+        phase.unacknowledged = self.writer.sent - sent - phase.rows
+        phase.outages = {host: [round(one.seconds, 1) for one in reader.outages(host)] for host in self._cluster.nodes}
+        phase.moves = moves(reader.attempts, leaders.samples)
+        print(phase.record())
+        if self._figures is not None:
+            self._figures.add(phase.record())
+
+    def assert_kept(self, timeout: float = 20) -> None:
+        print("%d acknowledged rows are there" % self.writer.assert_kept(timeout))

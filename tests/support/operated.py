@@ -1,0 +1,80 @@
+"""Fixtures of the scenarios `operations` and `chaos`: one cluster for all of their tests, which each of them leaves whole.
+
+Their conftest.py takes them by name, because pytest looks there.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.cluster import Cluster, until
+from tests.support.keys import Keys
+from tests.support.kills import daemons
+from tests.support.load import Figures, Load
+from tests.support.machines import KEEPER, Machines
+from tests.support.operator import Operator, Processes, processes
+from tests.support.playbook import ROOT
+from tests.support.site import Site
+
+# Seconds for which nodes are away. HoraeMeta forgets one after 10; the real daemons were seen with 40.
+AWAY = float(os.environ.get("HORAE_AWAY", "14"))
+MEMBER_UNITS = ("horaemeta", KEEPER)
+NODE_UNITS = ("horaedb", "horaedb-meta-proxy")
+
+
+@pytest.fixture(scope="session")
+def away() -> float:
+    return AWAY
+
+
+@pytest.fixture(scope="session")
+def machines(inventory: Path) -> Machines:
+    return Machines(inventory)
+
+
+@pytest.fixture(scope="session")
+def on(machines: Machines) -> Callable[[str], Any]:
+    """Not over ssh as in the other scenarios: hosts are rebooted here."""
+    return machines.on
+
+
+@pytest.fixture(scope="session")
+def operator(inventory: Path, tmp_path_factory: pytest.TempPathFactory) -> Operator:
+    operator = Operator(Site(inventory, tmp_path_factory.mktemp("inventories")))
+    operator.done("site")
+    return operator
+
+
+@pytest.fixture(scope="session")
+def load(operator: Operator, cluster: Cluster, scenario: str) -> Load:  # noqa: ARG001
+    return Load(cluster, Figures(ROOT / "build" / "figures" / ("%s.jsonl" % scenario)))
+
+
+@pytest.fixture(scope="session")
+def keys(cluster: Cluster) -> Keys:
+    return Keys(cluster)
+
+
+@pytest.fixture(scope="session")
+def places(cluster: Cluster) -> list[tuple[str, str]]:
+    return daemons(cluster, MEMBER_UNITS, NODE_UNITS)
+
+
+@pytest.fixture(scope="session")
+def running(on: Callable[[str], Any], places: list[tuple[str, str]]) -> Callable[[], Processes]:
+    """Every daemon's process, read anew at each call."""
+    return lambda: processes(on, places)
+
+
+@pytest.fixture(autouse=True)
+def left_whole(operator: Operator, cluster: Cluster, keys: Keys, load: Load) -> Iterator[None]:  # noqa: ARG001
+    """Every shard where it was recorded, every acknowledged row there, no lock, no downtime, the topology type as it was."""
+    yield
+    cluster.assert_whole(30)
+    load.assert_kept()
+    until(keys.problem, 5)

@@ -1,0 +1,85 @@
+"""What an operator types, against one inventory that changes as operators change theirs."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from tests.support import playbook
+from tests.support.playbook import Run
+from tests.support.services import Process, process
+from tests.support.site import Site, Variables
+
+# (inventory host, unit) -> its process
+Processes = Mapping[tuple[str, str], Process]
+TIMEOUT = 420
+
+
+class Operator:
+    """`changes` are changes of the inventory, for everybody or for some hosts; those of a run that ended well stay."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._kept: dict[str, object] = {}
+
+    def run(
+        self,
+        name: str,
+        *arguments: str,
+        extra: Variables | None = None,
+        hosts: Mapping[str, Variables] | None = None,
+        watch: Callable[[str], bool] | None = None,
+        kill_after: float = 0.0,
+        **changes: object,
+    ) -> Run:
+        """watch: sees every line; the run is killed at the one for which it says so."""
+        path = "site.yml" if name == "site" else "playbooks/%s.yml" % name
+        inventory = self._site.inventory({**self._kept, **changes}, hosts)
+        run = playbook.run(path, inventory, *arguments, variables=extra, kill_at=watch, kill_after=kill_after, timeout=TIMEOUT)
+        # pytest shows it with a test that fails, whatever fails.
+        print("%s.yml %s: rc %d after %.1f s\n%s" % (name, arguments, run.rc, run.seconds, run.output))
+        if run.rc == 0 and "--check" not in arguments:
+            self._kept.update(changes)
+        return run
+
+    def done(self, name: str, *arguments: str, **more: Any) -> Run:
+        """A run that has to end well."""
+        run = self.run(name, *arguments, **more)
+        assert run.rc == 0, run.output
+        return run
+
+    def refused(self, name: str, *arguments: str, says: tuple[str, ...] = (), **more: Any) -> Run:
+        """A run that has to fail, with all these words in one of its lines, and nothing in it that only a programmer can read."""
+        run = self.run(name, *arguments, **more)
+        assert run.rc != 0, "what can't be done was taken for done:\n" + run.output
+        assert "Traceback" not in run.output, run.output
+        assert any(all(word in line for word in says) for line in run.output.splitlines()), "no line says %s:\n%s" % (says, run.output)
+        return run
+
+
+def once(*words: str, do: Callable[[], object]) -> Callable[[str], bool]:
+    """For `watch`: does this, while the run goes on, at the first line that has the last word, after lines that had the others in this order."""
+    left = list(words)
+
+    def watch(line: str) -> bool:
+        if left and left[0] in line:
+            del left[0]
+            if not left:
+                do()
+        return False
+
+    return watch
+
+
+def processes(on: Callable[[str], Any], places: list[tuple[str, str]]) -> Processes:
+    """One after the other: the engine's command line is quick, and there are two cores."""
+    return {(host, unit): process(on(host), unit) for host, unit in places}
+
+
+def built(folder: pathlib.Path, version: str, flavour: str = "good") -> dict[str, str]:
+    """Variables that name simulators of this version."""
+    import build  # type: ignore[import-not-found, unused-ignore]  # of tests/simulator, which the scenario's conftest.py makes importable
+
+    made = build.build(folder, version=version, flavour=flavour)
+    return {"horaemeta_binary": str(made["horaemeta-server"]), "horaedb_binary": str(made["horaedb-server"])}

@@ -1,0 +1,80 @@
+"""Which run of ansible-playbook holds a lock, and whether it still lives."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import subprocess
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from ansible import context
+from ansible_collections.horaedb.cluster.plugins.module_utils.journal import Operation
+from ansible_collections.horaedb.cluster.plugins.plugin_utils import controller
+
+ARGUMENTS = {"args": ["/somewhere/playbooks/restart.yml"], "subset": "db1"}
+
+
+@pytest.fixture(autouse=True)
+def typed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(context, "CLIARGS", ARGUMENTS)
+
+
+def in_worker() -> Operation:
+    """As a task sees it: in a child of the process that is the run."""
+    with multiprocessing.get_context("fork").Pool(1) as pool:
+        return pool.apply(controller.this_run)
+
+
+def test_all_tasks_of_a_run_are_the_same_operation() -> None:
+    """Breaks when a run is refused by its own lock, because each task calls itself another operation."""
+    first, second = in_worker(), in_worker()
+    assert first.id == second.id
+    assert (first.pid, first.what) == (os.getpid(), "restart.yml --limit db1")
+
+
+def test_a_run_that_lives_is_not_over() -> None:
+    """Breaks when the lock of a run in another terminal is taken over by itself."""
+    assert not controller.is_over(in_worker())
+
+
+def test_a_run_that_was_killed_is_over() -> None:
+    """Breaks when an operator who has interrupted a run has to wait ten minutes for its lock."""
+    sleeper = subprocess.Popen(["sleep", "60"])
+    holder = replace(in_worker(), pid=sleeper.pid, started=controller._started(sleeper.pid))
+    assert not controller.is_over(holder)
+    sleeper.kill()
+    sleeper.wait()
+    assert controller.is_over(holder)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"machine": "elsewhere boot"}, {"machine": ""}],
+)
+def test_of_other_machines_nothing_is_known(changed: dict[str, Any]) -> None:
+    """Breaks when a pid of another controller is looked up on this one."""
+    assert not controller.is_over(replace(in_worker(), pid=2**22 + 1, started="1", **changed))
+
+
+def test_a_pid_that_was_given_again_is_over() -> None:
+    """Breaks when only the number of the process is compared."""
+    assert controller.is_over(replace(in_worker(), started="1"))
+
+
+def test_the_module_is_asked_again_only_for_a_dead_holder() -> None:
+    """Breaks when a refusal by somebody alive is overridden, or a dead holder's lock isn't."""
+    dead, alive = replace(in_worker(), started="1"), in_worker()
+    for holder, calls, failed in ((dead, 2, False), (alive, 1, True)):
+        asked: list[Any] = []
+
+        def module(module_args: dict[str, Any], holder: Operation = holder, asked: list[Any] = asked) -> dict[str, Any]:
+            asked.append(module_args)
+            if module_args["take_over"] == holder.id:
+                return {"operation": module_args["operation"]}
+            return {"failed": True, "holder": holder.to_dict()}
+
+        answer = controller.begun(module, {"topology": {}}, None)
+        assert (len(asked), bool(answer.get("failed"))) == (calls, failed)
+        assert bool(answer.get("warnings")) is not failed
