@@ -50,7 +50,7 @@ def _entry(topology: Topology, seen: Observation, _states: States) -> Found:
     for rule, asked, real, variable in (
         ("live.node-count", count, entry.min_node_count, "horaemeta_default_cluster_node_count"),
         ("live.shard-total", topology.shard_total, entry.shard_total, "horaemeta_default_cluster_shard_total"),
-        (TOPOLOGY_TYPE, topology.topology_type, entry.topology_type, "horaemeta_topology_type"),
+        ("live.topology-type", topology.topology_type, entry.topology_type, "horaemeta_topology_type"),
     ):
         if rule == TOPOLOGY_TYPE and asked == "static" != real and _recorded_static(seen):
             yield Finding(
@@ -181,29 +181,6 @@ def _twice(topology: Topology, _seen: Observation, states: States) -> Found:
                     "these inventory names are one machine (same machine id and boot id).",
                     "Keep one of them, or correct ansible_host.",
                 )
-
-
-def _away(_topology: Topology, seen: Observation, _states: States) -> Found:
-    """Whoever changes something would end a planned downtime, or take a second node out."""
-    noted = seen.cluster.downtimes if seen.cluster else {}
-    for host, one in sorted(noted.items()):
-        yield Finding(
-            "live.downtime",
-            (host,),
-            "%s." % one,
-            "End it first: ansible-playbook playbooks/downtime.yml -e horaedb_downtime=end --limit %s." % host,
-        )
-
-
-RULES: Tuple[Callable[[Topology, Observation, States], Found], ...] = (
-    _entry,
-    _nodes,
-    _members,
-    _lost_members,
-    _whole_play,
-    _twice,
-    _away,
-)
 
 
 def _away(_topology: Topology, seen: Observation, _states: States) -> Found:

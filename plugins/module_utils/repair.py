@@ -29,7 +29,7 @@ class Plan:
     """`wanted`: shard -> node name, for every shard whose place is known. `lost` and `restart` name inventory hosts.
 
     unplaced: shards that are lost, and nothing says where to. kept: host -> shards that HoraeMeta still maps to it.
-    dynamic_left: HoraeMeta says dynamic of a static cluster, as a repair leaves it that was cut off.
+    dynamic_left: HoraeMeta takes a static cluster for a dynamic one, as a repair leaves it that was cut off.
     known: everything that a plan stands on could be read.
     """
 
@@ -51,7 +51,7 @@ class Plan:
         """For people, in the order in which it is done."""
         text = []
         if self.dynamic_left:
-            text.append("a repair was cut off: HoraeMeta says dynamic of this static cluster, and is told static first")
+            text.append("a repair was cut off: HoraeMeta still takes this static cluster for a dynamic one, which is ended first")
         for host in self.restart:
             text.append(
                 "HoraeDB on %s is restarted: it still holds shards that HoraeMeta has forgotten, and the view only follows a change" % host

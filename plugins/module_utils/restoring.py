@@ -14,7 +14,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import FrameType
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
@@ -105,8 +105,11 @@ class Repair:
     notes: List[str] = field(default_factory=list)
 
     def plan(self) -> Tuple[Observation, Plan]:
+        """Asks the leader which scheduler runs, too: a repair may have been cut off right after it put the topology type back."""
         seen = observe(self.topology, self.request_timeout)
-        return seen, repair.plan(self.topology, seen, self.given)
+        plan = repair.plan(self.topology, seen, self.given)
+        left = self.topology.static and plan.known and _schedules_dynamically(self.topology, seen, self.request_timeout)
+        return seen, replace(plan, dynamic_left=True) if left else plan
 
     def restore(self) -> Restored:
         """Everything; raises NotRestored. Does nothing where nothing is lost."""
@@ -196,31 +199,35 @@ class _Window:
         self._topology = doing.topology
         self._reign = reign
         self._asked = False
+        self._seen = Observation((), ())
 
     def open(self, seen: Observation) -> None:
         """Raises CallFailed; it may have had its effect all the same."""
         self._put(seen, "dynamic")
 
     def broken(self, seen: Observation) -> bool:
-        """Whether somebody else leads by now, or the same one after another election."""
-        return seen.leader is not None and _reign(self._topology, seen, self._doing.request_timeout) != self._reign
+        """Whether somebody else leads by now, or the same one after another election; raises CallFailed."""
+        return _reign(self._topology, seen, self._doing.request_timeout) != self._reign
+
+    def moves_shards(self, seen: Observation) -> Optional[bool]:
+        return _schedules_dynamically(self._topology, seen, self._doing.request_timeout)
 
     def close(self) -> None:
         """Puts the topology type back and sees it back; raises NotRestored with what a human has to do at once."""
         waited = wait(self._closed, CLOSING, INTERVAL / 2, times=2, clock=self._doing.clock)
         if waited.missing is not None:
             raise NotRestored(self._still_dynamic(waited.missing))
-        seen = self._look()
+        # The look that saw it: whoever came to lead after that has loaded what says static.
+        schedules = self.moves_shards(self._seen)
         try:
-            changed = self._reign is None or self.broken(seen)
-            schedules = _schedules_dynamically(self._topology, seen, self._doing.request_timeout)
+            changed = self._reign is None or self.broken(self._seen)
         except CallFailed:
-            changed, schedules = True, None
+            changed = True
         if schedules or (changed and not (self._alone and schedules is False)):
             self._depose(schedules)
 
     def _closed(self, _elapsed: float) -> Optional[str]:
-        seen = self._look()
+        seen = self._seen = observe(self._topology, self._doing.request_timeout, nodes=())
         if seen.leader is None:
             return leadership.nobody_leads(self._topology, seen)
         entry = seen.cluster.entry if seen.cluster else None
@@ -233,9 +240,6 @@ class _Window:
             return str(error)
         self._asked = True
         return "it was told static, and hasn't been seen to be yet"
-
-    def _look(self) -> Observation:
-        return observe(self._topology, self._doing.request_timeout, nodes=())
 
     def _put(self, seen: Observation, topology_type: str) -> None:
         leader = self._topology.member(seen.leader or "")
@@ -297,7 +301,7 @@ class _Reopening:
         if leader is None:
             return leadership.nobody_leads(self._topology, seen)
         try:
-            broken = self._window.broken(seen)
+            broken = self._window.broken(seen) or self._window.moves_shards(seen)
         except CallFailed as error:
             return str(error)
         if broken:

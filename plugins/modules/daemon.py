@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: daemon
 short_description: One daemon on one host, as one transaction
-version_added: 1.0.0
+version_added: 0.1.0
 description:
   - Takes the whole desired state of one daemon on one host (binary, configuration, environment, unit, readiness) and makes the host
     be like that, or leaves it as it was.

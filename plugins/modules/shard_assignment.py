@@ -120,7 +120,9 @@ refusals:
   type: list
   elements: str
 dynamic_left:
-  description: Whether HoraeMeta says C(dynamic) of a static cluster, as a repair leaves it that was cut off.
+  description:
+    - Whether HoraeMeta takes a static cluster for a dynamic one, as a repair leaves it that was cut off. Its metadata say C(dynamic), or its leader runs the
+      dynamic scheduler.
   returned: success
   type: bool
 pending:

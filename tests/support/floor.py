@@ -31,7 +31,7 @@ systemctl is-enabled --quiet %(name)s
 systemctl is-active --quiet %(name)s
 tr '\\0' '\\n' < /proc/$(systemctl show --property=MainPID --value %(name)s)/environ | grep HORAE_GENERATION
 """
-_MEMBER = _DAEMON % {"name": "horaemeta"}
+_MEMBER = _DAEMON % {"name": "horaemeta"} + _DAEMON % {"name": "horaedb-shard-keeper"}
 _NODE = _DAEMON % {"name": "horaedb-meta-proxy"} + _DAEMON % {"name": "horaedb"}
 _LOOK = """
 for member in %(members)s; do

@@ -19,7 +19,15 @@ SEED = 2026
 MOMENTS = (0.0, 0.5, 1.5)
 LONG_TASKS = ("into its wanted state]", "read through every node]")
 # They ask no host, so that a death there is one at the beginning of the next task.
-CONTROLLERS_OWN = ("Validating arguments", "Look before touching", "TASK [Restart this", "TASK [Restart the proxy", "Keep the shards of")
+CONTROLLERS_OWN = (
+    "Validating arguments",
+    "Look before touching",
+    "TASK [Restart this",
+    "TASK [Restart the proxy",
+    "Keep the shards of",
+    "TASK [See that the cluster is still",
+    "See the hosts of other plays",
+)
 # What a module is on a host: with pipelining, a Python that reads its program from ssh. The daemons have further words.
 MODULES = "--uid root --exact --full /usr/bin/python3"
 # More than any of the runs has, so that a loop that makes no progress ends.

@@ -52,9 +52,10 @@ class Written:
 class Writer:
     """20 rows a second over six tables, two on each data node, while it is entered."""
 
-    def __init__(self, cluster: Cluster, prefix: str = "w", per_second: float = ROWS_PER_SECOND) -> None:
+    def __init__(self, cluster: Cluster, per_second: float = ROWS_PER_SECOND) -> None:
         self._cluster = cluster
-        self.tables = spread(cluster, prefix, TABLES_EACH)
+        # New ones, whose every row is this writer's.
+        self.tables = spread(cluster, "w%x_" % int(time.time()), TABLES_EACH)
         self._written = {table: Written() for tables in self.tables.values() for table in tables}
         self._period = len(self._written) / per_second
         self._numbers = itertools.count(1)

@@ -20,7 +20,7 @@ from tests.support.rows import Rows  # noqa: E402
 from tests.support.services import Process, process  # noqa: E402
 from tests.support.site import Site, Variables  # noqa: E402
 
-MEMBER_UNITS = ("horaemeta",)
+MEMBER_UNITS = ("horaemeta", "horaedb-shard-keeper")
 NODE_UNITS = ("horaedb", "horaedb-meta-proxy")
 
 # (inventory host, unit) -> its process

@@ -12,10 +12,11 @@ from tests.support.rows import Rows
 
 UNITS = [
     *((host, "horaemeta", "horaemeta") for host in ("meta1", "meta2", "meta3")),
+    *((host, "horaedb-shard-keeper", "horaedb-keeper") for host in ("meta1", "meta2", "meta3")),
     *((host, "horaedb", "horaedb") for host in ("db1", "db2", "db3")),
     *((host, "horaedb-meta-proxy", "horaedb-proxy") for host in ("db1", "db2", "db3")),
 ]
-CONFIGS = {"horaemeta": "horaemeta.toml", "horaedb": "horaedb.toml", "horaedb-meta-proxy": "haproxy.cfg"}
+CONFIGS = {"horaemeta": "horaemeta.toml", "horaedb": "horaedb.toml", "horaedb-meta-proxy": "haproxy.cfg", "horaedb-shard-keeper": "keeper.json"}
 # systemd's own figure. In a container the user namespace is off, which alone costs 1.1 there.
 EXPOSURE = 2.0
 

@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from conftest import NODE_UNITS, Operator
+from conftest import MEMBER_UNITS, NODE_UNITS, Operator
 
 from tests.support.cluster import Cluster
 from tests.support.floor import Floor
@@ -23,7 +23,7 @@ MOST_RUNS = 10
 
 
 def daemons_on(cluster: Cluster) -> dict[str, int]:
-    return dict.fromkeys(cluster.members, 1) | dict.fromkeys(cluster.nodes, len(NODE_UNITS))
+    return dict.fromkeys(cluster.members, len(MEMBER_UNITS)) | dict.fromkeys(cluster.nodes, len(NODE_UNITS))
 
 
 def assert_within(executions: Counter[tuple[str, str]], per_daemon: int, cluster: Cluster) -> None:

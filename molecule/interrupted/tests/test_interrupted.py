@@ -101,8 +101,8 @@ def test_a_slow_restart_stays_protected_when_its_controller_dies(
     old = process(on("db1"), "horaedb")
     change = {**CHANGE, "horaedb_settings": {"logger": {"level": "warn"}}}
     with slow_start(on("db1"), "horaedb", AWAY):
-        # The gate is the first task of the play. After a few seconds the second one's module is at work on db1.
-        dead = playbook.run("site.yml", inventory, variables=change, kill_at=at_task(2, "PLAY [Roll the data nodes"), kill_after=4)
+        # The lock and the gate come first. After a few seconds the third task's module is at work on db1.
+        dead = playbook.run("site.yml", inventory, variables=change, kill_at=at_task(3, "PLAY [Roll the data nodes"), kill_after=4)
         assert dead.rc == -signal.SIGKILL, dead.output
         died = time.monotonic()
         assert_complete(inventory, cluster, on, change)

@@ -40,6 +40,7 @@ def topology_of(cluster: Cluster) -> Topology:
             root_path="/horaedb",
             client_url=cluster.etcd(i),
             peer_url=cluster.peer(i),
+            keeper_port=0,
         )
         for i in range(settings.members)
     )

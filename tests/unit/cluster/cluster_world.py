@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Callable, NamedTuple
 
+from ansible_collections.horaedb.cluster.plugins.module_utils.client import Client
 from ansible_collections.horaedb.cluster.plugins.module_utils.topology import Member, Node, Topology
 
 Reply = tuple[int, Any]
@@ -152,6 +153,9 @@ class FakeMember:
             return 200, {"header": header, "version": "3.5.12", **raft, **leader, **learner}
         if path == "/v3/cluster/member/list":
             return 200, {"header": header, "members": [m.listed() for m in world.members.values()] + world.foreign_members}
+        if world.real_etcd and path.startswith(("/v3/kv/", "/v3/lease/")):
+            answer = Client(5).call(method, world.real_etcd + path, body)
+            return answer.status, answer.body
         if path == "/v3/kv/range":
             return 200, {"header": header, **world.range(base64.b64decode(body["key"]).decode())}
         if path == "/v3/kv/txn":
@@ -240,6 +244,7 @@ class World:
         self.broken: dict[str, Reply] = {}
         self.empty_lists = 0
         self.simulator = False
+        self.real_etcd = ""  # where keys and leases really are, for what needs more than the record
         self.foreign_members: list[dict[str, Any]] = []
         self.diagnose: dict[str, Any] = {"unregisteredShards": [], "unreadyShards": {}}
         self.move_answers: list[Reply] = []

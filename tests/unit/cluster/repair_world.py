@@ -24,6 +24,8 @@ class RepairWorld(World):
         self.transfers: list[tuple[int, str, str]] = []
         self.lies = 0  # so many transfers are acknowledged, and nothing happens
         self.opens_as = READY
+        self.opening_is_reported = True
+        self.scheduler_is_told = True
         self.refused = 0  # so many requests to be static again are answered with an error
         self.ignored = 0  # ... and so many with success, and nothing happens
         self.topology_types: list[str] = []
@@ -69,7 +71,7 @@ class RepairWorld(World):
 
     def heartbeats(self) -> None:
         for host, node in self.nodes.items():
-            has = frozenset(node.shards)
+            has = frozenset(shard for shard, status in node.shards.items() if status == READY or self.opening_is_reported)
             if has != self.reported[host] and self.entry["TopologyType"] == "dynamic":
                 self.view = [entry for entry in self.view if entry[1] != node.name] + [(shard, node.name) for shard in sorted(has)]
             self.reported[host] = has
@@ -99,7 +101,7 @@ class RepairWorld(World):
         if (method, path) == ("PUT", "/api/v1/clusters/defaultCluster"):
             assert body["procedureExecutingBatchSize"] == 4294967295, "the batch size was changed on the way"
             return self._update(body["topologyType"])
-        if path == "/debug/clusters/defaultCluster/enableSchedule":
+        if path == "/debug/clusters/defaultCluster/enableSchedule" and self.scheduler_is_told:
             said = "(#400)invalid topology type, cause:deploy mode could only get when topology type is dynamic"
             error = {"status": "error", "error": "(#500)get enableSchedule, cause:<nil>", "msg": said}
             return ok(False) if self.scheduler == "dynamic" else (500, error)

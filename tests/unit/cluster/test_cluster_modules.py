@@ -7,8 +7,11 @@ import re
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
-from ansible_collections.horaedb.cluster.plugins.module_utils import assignment, leadership
-from ansible_collections.horaedb.cluster.plugins.modules import cluster_info, cluster_ready, meta_leader
+from ansible_collections.horaedb.cluster.plugins.module_utils import assignment, journal, leadership, operations, oplock
+from ansible_collections.horaedb.cluster.plugins.module_utils import observe as observing
+from ansible_collections.horaedb.cluster.plugins.module_utils.journal import Operation
+from ansible_collections.horaedb.cluster.plugins.modules import cluster_info, cluster_ready, meta_leader, node_downtime, operation
+from etcd_server import etcd
 
 KEY = assignment.key("defaultCluster")
 
@@ -198,15 +201,15 @@ def test_leader_refuses_with_a_sentence(run, world, monkeypatch):
 
 def test_info_looks_again_during_an_election_and_only_then(run, world, monkeypatch):
     looks = []
-    observe = cluster_info.observe
+    observe = observing.observe
 
     def third_time_lucky(*args, **kwargs):
         looks.append(1)
         world.members["meta2"].names = None if len(looks) == 3 else "meta3"
         return observe(*args, **kwargs)
 
-    monkeypatch.setattr(cluster_info, "observe", third_time_lucky)
-    monkeypatch.setattr(cluster_info, "INTERVAL", 0.05)
+    monkeypatch.setattr(observing, "observe", third_time_lucky)
+    monkeypatch.setattr(observing, "SETTLING", 0.05)
     assert run(cluster_info, world.topology, settle=5)["summary"]["leader"] == "meta1"
     assert len(looks) == 3
     looks.clear()
@@ -216,9 +219,100 @@ def test_info_looks_again_during_an_election_and_only_then(run, world, monkeypat
 
 def test_info_does_not_wait_for_a_cluster_that_is_not_there(run, world, monkeypatch):
     looks = []
-    observe = cluster_info.observe
-    monkeypatch.setattr(cluster_info, "observe", lambda *args, **kwargs: looks.append(1) or observe(*args, **kwargs))
+    observe = observing.observe
+    monkeypatch.setattr(observing, "observe", lambda *args, **kwargs: looks.append(1) or observe(*args, **kwargs))
     for member in world.members.values():
         member.stop()
     run(cluster_info, world.topology, settle=60)
     assert len(looks) == 1
+
+
+# With a real etcd below, because lock and journal are leases and transactions.
+
+ANN = Operation("aaaa", "restart.yml", "ann", "laptop", "2026-11-24T10:00:00Z", "laptop boot1", 100, "1").to_dict()
+BOB = Operation("bbbb", "site.yml", "bob", "ci", "2026-11-24T10:05:00Z", "ci boot2", 200, "2").to_dict()
+
+
+@pytest.fixture
+def stored(world, tmp_path, monkeypatch):
+    """A world whose etcd keeps what it is given."""
+    monkeypatch.setattr(operations.Operations.__init__, "__defaults__", (2.0, str(tmp_path / "run")))
+    with etcd(tmp_path) as port:
+        world.real_etcd = "http://127.0.0.1:%d" % port
+        yield world
+
+
+def test_an_operation_begins_with_a_look_and_shuts_others_out(run, stored):
+    begun = run(operation, stored.topology, state="begun", operation=ANN)
+    assert begun["operation"] == ANN
+    assert begun["observation"]["leader"] == "meta1"
+    refused = run(operation, stored.topology, state="begun", operation=BOB)
+    assert refused["failed"] and refused["holder"] == ANN
+    assert "restart.yml by ann on laptop" in refused["msg"]
+    assert run(operation, stored.topology, state="begun", operation=BOB, take_over="aaaa")["operation"] == BOB
+    lost = run(operation, stored.topology, state="step", operation=ANN, name="restart db1")
+    assert lost["failed"] and "taken over: site.yml by bob" in lost["msg"]
+
+
+def test_in_check_mode_nothing_is_taken_and_a_refusal_is_foretold(run, stored, monkeypatch):
+    warned = []
+    monkeypatch.setattr(operation.AnsibleModule, "warn", lambda _module, text: warned.append(text))
+    run(operation, stored.topology, check=True, state="begun", operation=BOB)
+    assert warned == []
+    run(operation, stored.topology, state="begun", operation=ANN)
+    assert not run(operation, stored.topology, check=True, state="begun", operation=BOB).get("failed")
+    assert "restart.yml by ann" in warned[0]
+    for state in ("step", "ended", "dropped"):
+        run(operation, stored.topology, check=True, state=state, operation=ANN, name="x")
+    [entry] = operations.entries(stored.topology)
+    assert (entry.operation.id, entry.result, entry.steps) == ("aaaa", journal.RUNNING, ())
+
+
+def test_the_last_gate_ends_the_operation_and_only_when_all_is_well(run, stored):
+    run(operation, stored.topology, state="begun", operation=ANN)
+    stored.nodes["db1"].shards[3] = "Opening"
+    assert ready(run, stored, timeout=0.1, operation=ANN)["failed"]
+    assert oplock.EtcdLock(stored.topology, 2).holder().id == "aaaa"
+    stored.nodes["db1"].shards[3] = "Ready"
+    after = {"db1": {"horaedb": {"version": "2.1.0", "generation": "g"}}}
+    assert not ready(run, stored, record=True, operation=ANN, after=after).get("failed")
+    [entry] = operations.entries(stored.topology)
+    assert (entry.result, entry.after) == (journal.OK, after)
+    assert oplock.EtcdLock(stored.topology, 2).holder() is None
+    told = run(cluster_info, stored.topology, journal=5)
+    assert told["operation"] is None
+    assert told["journal"][0]["operation"] == ANN
+    assert any("restart.yml by ann on laptop  ok" in line for line in told["lines"])
+
+
+def test_a_failure_is_told_even_where_it_cannot_be_written_down(run, world):
+    topology = world.topology
+    world.stop()
+    result = run(operation, topology, state="ended", result="failed", operation=ANN, message="db1: it crashed")
+    assert not result.get("failed")
+    assert "restart.yml stopped: db1: it crashed" in result["msg"]
+    assert "The journal couldn't be written" in result["msg"]
+    assert run(operation, topology, state="ended", operation=ANN)["failed"]
+
+
+def test_a_downtime_is_noted_shown_and_ended(run, stored):
+    topology = stored.topology
+    assert run(node_downtime, topology, check=True, state="begun", host="db1", who="ann")["changed"]
+    assert run(node_downtime, topology, state="ended", host="db1")["changed"] is False
+    begun = run(node_downtime, topology, state="begun", host="db1", who="ann")
+    assert begun["changed"] and begun["diff"]["before"] == ""
+    again = run(node_downtime, topology, state="begun", host="db1", who="bob")
+    assert (again["changed"], again["since"]) == (False, begun["since"])
+    told = run(cluster_info, topology)
+    assert told["observation"]["cluster"]["downtimes"] == {"db1": {"since": begun["since"], "who": "ann"}}
+    assert told["summary"]["nodes"]["db1"]["downtime"] == "in a planned downtime since %s, by ann" % begun["since"]
+    ended = run(node_downtime, topology, state="ended", host="db1")
+    assert ended["changed"] and ended["seconds"] >= 0
+    assert run(node_downtime, topology, state="ended", host="db1")["seconds"] is None
+    assert "they are on db1, db2, db3" in run(node_downtime, topology, state="begun", host="meta1")["msg"]
+
+
+@pytest.mark.parametrize(("state", "why"), [("step", "name"), ("ended", "option operation isn't what")])
+def test_an_operation_that_is_none_makes_a_sentence(run, world, state, why):
+    result = run(operation, world.topology, state=state, **({} if state == "ended" else {"operation": ANN}))
+    assert result["failed"] and why in result["msg"]

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
+from ansible_collections.horaedb.cluster.plugins.filter.cluster import FilterModule
 from ansible_collections.horaedb.cluster.plugins.module_utils import assignment, client, evidence, repair, restoring
 from ansible_collections.horaedb.cluster.plugins.module_utils.observe import observe
 from ansible_collections.horaedb.cluster.plugins.module_utils.repair import Plan
@@ -262,7 +263,7 @@ def test_success_that_means_nothing_is_tried_again(world: RepairWorld, lies: int
 def test_a_shard_that_opens_slowly_is_waited_for_and_not_asked_for_again(world: RepairWorld) -> None:
     """Breaks when a long log is taken for a lost request, or for a shard that is back."""
     world.forget("db1")
-    world.opens_as = "Opening"
+    world.opens_as, world.opening_is_reported = "Opening", False
     looks = itertools.count()
 
     def later(_call: object) -> None:
@@ -301,11 +302,13 @@ def test_a_node_that_comes_back_inside_the_window_gets_its_shards_again(world: R
     assert world.whole
 
 
+@pytest.mark.parametrize("told", [True, False])
 @pytest.mark.parametrize("leader", ["meta2", "meta1"])
-def test_a_leader_that_changes_in_the_window_is_deposed(world: RepairWorld, leader: str) -> None:
+def test_a_leader_that_changes_in_the_window_is_deposed(world: RepairWorld, leader: str, told: bool) -> None:
     """Breaks when the leader, or the same one after another election, isn't watched: it would run the dynamic scheduler for ever."""
     world.forget("db1")
     world.lies = 1000
+    world.scheduler_is_told = told
     world.hooks[TRANSFER] = lambda: world.elect(leader)
     with pytest.raises(NotRestored, match="leader changed while the repair was going on") as failed:
         restore(world)
@@ -388,7 +391,8 @@ def test_a_signal_ends_the_window_and_not_the_putting_back(world: RepairWorld, p
     before = signal.getsignal(number)
 
     def twice() -> None:
-        # The second one hits the putting back.
+        # The second one hits the putting back, while that has no effect yet.
+        world.refused = 2
         world.hooks[UPDATE] = lambda: os.kill(os.getpid(), number)
         os.kill(os.getpid(), number)
 
@@ -403,7 +407,7 @@ class Killed(BaseException):
     """Nothing of the process runs after it."""
 
 
-@pytest.mark.parametrize("happened", ["nothing", "another leader", "opened after the last look"])
+@pytest.mark.parametrize("happened", ["nothing", "another leader", "another leader in the window", "opened after the last look"])
 def test_a_repair_killed_anywhere_is_completed_by_the_next_one(
     world: RepairWorld, monkeypatch: pytest.MonkeyPatch, happened: str
 ) -> None:
@@ -427,8 +431,11 @@ def test_a_repair_killed_anywhere_is_completed_by_the_next_one(
             return answer
 
         monkeypatch.setattr(client.Client, "call", dying)
-        with contextlib.suppress(Killed):
+        if happened == "another leader in the window":
+            world.hooks[TRANSFER] = lambda: world.elect("meta2")
+        with contextlib.suppress(Killed, NotRestored):
             restore(world)
+        world.hooks.clear()
         monkeypatch.setattr(client.Client, "call", call)
         if not dead:
             break
@@ -456,6 +463,25 @@ def test_a_cut_off_repair_is_shown_and_ended_before_anything_else(world: RepairW
     with pytest.raises(NotRestored, match="start HoraeDB on db1 first"):
         restore(world)
     assert (world.entry["TopologyType"], world.scheduler) == ("static", "static")
+
+
+def test_a_scheduler_that_a_cut_off_repair_has_left_is_ended(world: RepairWorld) -> None:
+    """Breaks when a cluster that says static again is believed, while its leader goes on to schedule it as a dynamic one."""
+    world.scheduler = "dynamic"
+    again = Repair(world.topology, request_timeout=1.0)
+    assert again.plan()[1].dynamic_left and again.end_cut_off()
+    assert world.whole and world.moves == [("meta1", "meta2")]
+    assert not again.plan()[1].pending
+
+
+def test_whoever_leads_after_a_cut_off_repair_is_deposed_unseen(world: RepairWorld) -> None:
+    """Breaks when a leader counts as harmless because it doesn't say which scheduler it runs."""
+    world.forget("db1")
+    world.entry["TopologyType"] = "dynamic"
+    world.elect("meta2")
+    world.scheduler_is_told = False
+    restore(world)
+    assert world.whole
 
 
 def test_a_cut_off_repair_without_a_record_is_ended_with_the_file_that_it_had(world: RepairWorld) -> None:
@@ -536,6 +562,23 @@ def test_a_static_cluster_under_a_dynamic_inventory_is_refused(worlds: Callable[
     world.view = []
     world.entry["TopologyType"] = "static"
     assert "set horaemeta_topology_type to static" in plan(world).refusals[0]
+
+
+# The plays.
+
+
+def test_the_plays_of_a_repair_match_the_hosts_that_they_are_about() -> None:
+    """Breaks when a run without forgotten shards pays for a repair, when horaedb_repair: false is ignored, or when repair.yml heeds it."""
+    repair_hosts = FilterModule().filters()["repair_hosts"]
+    hosts = ["meta1", "meta2", "db1", "db2"]
+    lost = {host: {"__guard_cluster": {"topology": {"x": 1}, "lost": [0]}} for host in hosts[1:]}
+    whole = {host: {"__guard_cluster": {"topology": {"x": 1}, "lost": []}} for host in hosts[1:]}
+    forbidden = {host: {**values, "horaedb_repair": "false"} for host, values in lost.items()}
+    assert [repair_hosts(hosts, vars_, "plan") for vars_ in ({}, whole, lost, forbidden)] == [[], [], ["meta2"], []]
+    assert repair_hosts(hosts, whole, "plan", True) == repair_hosts(hosts, forbidden, "plan", "true") == ["meta2"]
+    planned = {**lost, "meta2": {**lost["meta2"], "__repair": {"lost": {"0": "db2"}, "restart": ["db2"]}}}
+    assert repair_hosts(hosts, planned, "restart") == ["db2"] and repair_hosts(hosts, planned, "restore") == ["meta2"]
+    assert repair_hosts(hosts, lost, "restart") == repair_hosts(hosts, lost, "restore") == []
 
 
 # What lies on the disks.

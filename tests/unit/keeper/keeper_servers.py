@@ -35,19 +35,20 @@ class Server:
     """Answers what `answer(method, path, body)` returns: (status, document). It can fall silent and come back on its port."""
 
     def __init__(self, answer: Callable[[str, str, Any], tuple[int, Any]]) -> None:
-        self._answer = answer
+        self.answer = answer
         self.port = 0
+        self._released = threading.Event()
         self._server: ThreadingHTTPServer | None = None
         self.open()
 
     def open(self) -> None:
-        answer = self._answer
+        outer = self
 
         class Handler(BaseHTTPRequestHandler):
             def _serve(self) -> None:
                 length = int(self.headers.get("Content-Length") or 0)
                 body = json.loads(self.rfile.read(length)) if length else None
-                status, document = answer(self.command, self.path, body)
+                status, document = outer.answer(self.command, self.path, body)
                 text = json.dumps(document).encode()
                 self.send_response(status)
                 self.send_header("Content-Length", str(len(text)))
@@ -63,7 +64,17 @@ class Server:
         self.port = self._server.server_address[1]
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
 
+    def hang(self) -> None:
+        """Connections are taken, and nothing is ever answered."""
+
+        def swallow(*_args: Any) -> tuple[int, Any]:
+            self._released.wait(60)
+            return 503, {}
+
+        self.answer = swallow
+
     def close(self) -> None:
+        self._released.set()
         if self._server:
             self._server.shutdown()
             self._server.server_close()

@@ -143,3 +143,32 @@ def test_roll_order_of_a_syntax_check_is_empty_and_of_an_empty_run_an_error(monk
         FILTERS["roll_order"](["meta1"], {}, ["__horaemeta"])
     monkeypatch.setattr(context, "CLIARGS", {"syntax": True})
     assert FILTERS["roll_order"](["meta1"], {}, ["__horaemeta"]) == []
+
+
+def test_roll_order_of_all_begins_with_what_an_interrupted_run_left_down() -> None:
+    """Breaks when a second member is stopped while the first is still down, or a restart leaves a host out that isn't stale."""
+    values = {host: {"__guard_cluster": {"leader": "meta2", "down": ["meta3"]}} for host in ("meta1", "meta2", "meta3")}
+    assert FILTERS["roll_order"](list(values), values, ["__horaemeta"], True) == ["meta3", "meta1", "meta2"]
+    assert FILTERS["roll_order"](list(values), values, ["__horaemeta"], "false") == []
+
+
+def test_daemons_in_use_are_what_the_roles_registered() -> None:
+    """Breaks when the journal lacks a daemon, or a host of which nothing is known stands there as empty."""
+    old, new = {"version": "2.1.0", "generation": "a"}, {"version": "2.2.0", "generation": "b"}
+    values = {
+        "db1": {"__horaedb": {"before": old, "after": new}, "__meta_proxy": {"before": {}, "after": new}},
+        "db2": {"__horaedb": {"skipped": True}},
+        "meta1": {"__horaemeta": {"before": old, "after": old}, "__shard_keeper": {"before": {}, "after": {}}},
+        "other": {},
+    }
+    assert FILTERS["daemons_in_use"]([*values, "gone"], Lazy(values)) == {
+        "before": {"db1": {"horaedb": old}, "meta1": {"horaemeta": old}},
+        "after": {"db1": {"horaedb": new, "meta_proxy": new}, "meta1": {"horaemeta": old}},
+    }
+
+
+def test_failures_name_the_hosts_that_failed_and_all_where_one_was_not_reached() -> None:
+    """Breaks when the recap blames hosts that are well, or a run goes on past a host that can't be reached."""
+    values: dict[str, Any] = {"db1": {}, "db2": {"ansible_failed_result": {"msg": "it crashed"}}, "db3": {"ansible_failed_result": {"msg": "too"}}}
+    assert FILTERS["failures"](list(values), values) == {"hosts": ["db2", "db3"], "message": "db2: it crashed"}
+    assert FILTERS["failures"](["db1"], values) == {"hosts": ["db1"], "message": "a host can't be reached"}
