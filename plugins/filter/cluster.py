@@ -134,16 +134,14 @@ def repair_hosts(hosts: list[str], hostvars: Mapping[str, Any], step: str, asked
 
 
 def _value(hostvars: Mapping[str, Any], host: str, name: str, default: Any) -> Any:
-    values = hostvars[host]
-    return values[name] if name in values else default
+    here = host in hostvars and name in hostvars[host]
+    return hostvars[host][name] if here else default
 
 
 def _said(hostvars: Mapping[str, Any], host: str, name: str) -> Mapping[str, Any]:
     """A host's registered result; empty where there is none."""
-    if host not in hostvars:
-        return {}
-    values = hostvars[host]
-    return values[name] if name in values else {}
+    found: Mapping[str, Any] = _value(hostvars, host, name, {})
+    return found
 
 
 class FilterModule:

@@ -365,8 +365,9 @@ class _Reopening:
         except CallFailed:
             # Only a precaution: a panic is over after a second, and the shard is asked for again.
             return None
-        if lock is None or left <= 0:
+        if lock is None or not granted:
             return None
+        # A lease with nothing left, too: its key goes up to a second later, and until then it is what the node would take back.
         if lock.value != node.name:
             return "shard %d is locked by %s" % (shard, lock.value)
         return "shard %d is locked by the former process on %s" % (shard, node.host) if left < granted / 2 else None

@@ -67,8 +67,8 @@ options:
     default: false
   operation:
     description:
-      - RV(horaedb.cluster.topology_check#module:operation). With it, and once everything else that was asked for has succeeded, the operation ends as V(ok): its
-        entry in the journal is closed and the lock is free. See M(horaedb.cluster.operation).
+      - RV(horaedb.cluster.topology_check#module:operation). With it, and once everything else that was asked for has succeeded, the operation
+        ends as V(ok). Its entry in the journal is closed and the lock is free. See M(horaedb.cluster.operation).
     type: dict
   before:
     description: With O(operation), what ran before, as inventory host to daemon to C(version) and C(generation).

@@ -14,8 +14,9 @@ description:
   - Only one playbook at a time may change a cluster, from whatever controller. The lock is a key with a lease in the cluster's own etcd; while there is no
     cluster yet it is a file on the host that runs the task.
   - Each operation leaves one entry in the journal, which is kept in the same etcd. M(horaedb.cluster.cluster_info) reads it.
-  - O(state=begun) is what M(horaedb.cluster.topology_check) does with its option C(operation), together with its look at the living cluster, and
-    M(horaedb.cluster.cluster_ready) ends an operation in the same execution as its last proof. So a playbook needs this module for its steps and for its failure.
+  - O(state=begun) is what M(horaedb.cluster.topology_check) does with its option C(operation), together with its look at the living cluster,
+    and M(horaedb.cluster.cluster_ready) ends an operation in the same execution as its last proof. So a playbook needs this module for its
+    steps and for its failure.
 author:
   - the horaedb.cluster authors (@horaedb)
 extends_documentation_fragment:

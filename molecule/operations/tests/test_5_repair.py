@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
 from tests.support.cluster import Cluster, until
 from tests.support.keys import Keys
+from tests.support.kills import daemons
 from tests.support.load import Load
 from tests.support.machines import KEEPER, Machines
-from tests.support.operator import Operator, Processes
+from tests.support.operator import Operator, processes
 
 
 @pytest.fixture
@@ -26,24 +27,24 @@ def forgotten(cluster: Cluster, lost: set[int]) -> str | None:
 
 
 def test_forgotten_shards_of_a_node_that_still_serves_them_are_put_back(
-    operator: Operator, cluster: Cluster, load: Load, keys: Keys, machines: Machines, running: Callable[[], Processes], unprotected: None  # noqa: ARG001
+    operator: Operator, cluster: Cluster, load: Load, keys: Keys, machines: Machines, unprotected: None  # noqa: ARG001
 ) -> None:
     """Breaks when the view is believed to follow a node that reports no change, or when a dry run repairs."""
-    view = cluster.assert_whole()
+    view, places = cluster.assert_whole(), daemons(cluster)
     lost = {shard for shard, host in view.items() if host == "db3"}
     with load.phase("`repair.yml`, the shards of a node that was silent for more than 10 s"):
         with machines.frozen("db3", "horaedb"):
             until(lambda: forgotten(cluster, lost), 25)
         until(lambda: None if cluster.ready("db3") == lost else "db3 doesn't serve", 20)
-        before = running()
+        before = processes(machines.on, places)
         planned = operator.done("repair", "--check")
         shards = ", ".join(map(str, sorted(lost)))
         assert any("%s " % shards in line and "forgotten, and put back on data node db3" in line for line in planned.output.splitlines())
-        assert running() == before and forgotten(cluster, lost) is None
+        assert processes(machines.on, places) == before and forgotten(cluster, lost) is None
         operator.done("repair")
     assert cluster.assert_whole() == view
     assert keys.topology_type() == "static"
-    after = running()
+    after = processes(machines.on, places)
     assert {place for place in before if after[place].pid != before[place].pid} == {("db3", "horaedb")}
     assert keys.journal()[-1]["operation"]["what"].startswith("repair")
 

@@ -98,7 +98,7 @@ def test_the_lock_of_a_dead_controller_runs_out_by_itself(doing: Operations, clu
     assert entries(cluster)[ANN.id].result == journal.INTERRUPTED
 
 
-def test_a_step_keeps_the_lock_and_can_ask_for_more_time(doing: Operations, cluster: Topology) -> None:
+def test_a_step_keeps_the_lock_and_can_ask_for_more_time(doing: Operations) -> None:
     """Breaks when steps don't renew the lease, so that a long roll loses its lock in the middle, or a reboot its longer one."""
     doing.begin(ANN, lives=True, ttl=SHORTEST)
     began = time.monotonic()

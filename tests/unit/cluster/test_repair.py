@@ -501,7 +501,12 @@ def lock(world: RepairWorld, holder: str, left: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("holder", "left", "words"), [("db1", 8, "locked by the former process on db1"), ("db2", 25, "locked by 192.0.2.22")]
+    ("holder", "left", "words"),
+    [
+        ("db1", 8, "locked by the former process on db1"),
+        ("db1", 0, "locked by the former process on db1"),
+        ("db2", 25, "locked by 192.0.2.22"),
+    ],
 )
 def test_a_lock_that_can_not_be_taken_yet_is_left_alone(world: RepairWorld, holder: str, left: int, words: str) -> None:
     """Breaks when a node is made to take back its former process's lock near the end, which makes it panic."""
@@ -510,7 +515,7 @@ def test_a_lock_that_can_not_be_taken_yet_is_left_alone(world: RepairWorld, hold
     with pytest.raises(NotRestored, match=words):
         restore(world, timeout=0.3)
     assert {shard for shard, _old, _new in world.transfers} == {3, 6}
-    world.leases[4711] = -1
+    world.kv = {key: value for key, value in world.kv.items() if key == KEY}
     restore(world)
     assert world.whole
 

@@ -62,13 +62,19 @@ LEADERS = [(number * 0.2, "a" if number < 20 else "b") for number in range(40)] 
 
 def test_reads_that_fail_with_a_move_are_counted_for_it() -> None:
     """Breaks when tables are added up, or when a read before or long after the move is blamed on it."""
-    attempts = reads("db1", {5, 20, 21}) + reads("db2", {21, 35}) + reads("db3", set())
+    attempts = reads("db1", {5, 20, 21}) + reads("db2", {21, 35}) + reads("db3", {20})
     assert load.moves(attempts, LEADERS) == [Move("a", "b", 2)]
 
 
-def test_a_node_that_was_away_before_is_no_failure_of_the_move() -> None:
-    """Breaks when the outage of a node in its restart is blamed on the move that protects it."""
-    assert load.moves(reads("db1", set(range(10, 30))), LEADERS) == [Move("a", "b", 0)]
+def test_a_node_that_is_away_is_no_failure_of_the_move() -> None:
+    """Breaks when the outage of a node, or of one that goes just then, is blamed on the move that protects it."""
+    attempts = reads("db1", set(range(19, 40))) + reads("db2", {20}) + reads("db3", {20})
+    assert load.moves(attempts, LEADERS) == [Move("a", "b", 1)]
+
+
+def test_a_move_that_nobody_notices_costs_nothing() -> None:
+    """Breaks when a restart in the same second is blamed on it."""
+    assert load.moves(reads("db1", {20, 21, 22}) + reads("db2", set()), LEADERS) == [Move("a", "b", 0)]
 
 
 def phase(**failed: set[int]) -> Phase:
@@ -84,7 +90,7 @@ def test_nodes_that_go_one_after_the_other_are_fine() -> None:
 def test_two_nodes_at_once_are_noticed() -> None:
     """Breaks when only the length of an outage is looked at."""
     with pytest.raises(AssertionError, match="the tables of db2 went away while those of db1 were"):
-        phase(db1={1, 2, 3, 4}, db2={3, 4, 5, 6}).assert_one_at_a_time(5.0)
+        phase(db1={1, 2, 3, 4}, db2={3, 4, 5, 6}, db3=set()).assert_one_at_a_time(5.0)
 
 
 def test_a_node_that_is_away_for_too_long_is_noticed() -> None:
@@ -93,9 +99,15 @@ def test_a_node_that_is_away_for_too_long_is_noticed() -> None:
         phase(db1={1}, db2=set(range(25, 35))).assert_one_at_a_time(1.9)
 
 
-def test_reads_that_fail_together_at_a_move_are_no_two_nodes_away() -> None:
-    """Breaks when a leader's move, during which no table can be found, is taken for two restarts at once."""
-    phase(db1={20, 21}, db2={20, 21}).assert_one_at_a_time(1.0)
+def test_tables_that_are_away_together_while_nobody_knows_where_they_are_are_no_two_nodes() -> None:
+    """Breaks when a leader's move, or a member's stop, is taken for two restarts at once."""
+    phase(db1={20, 21}, db2={20, 21}, db3={21}).assert_one_at_a_time(1.0)
+
+
+def test_all_nodes_down_at_once_are_no_such_thing() -> None:
+    """Breaks when nodes that are all restarted together pass, because all of them were away."""
+    with pytest.raises(AssertionError, match="went away while"):
+        phase(db1=set(range(5, 25)), db2=set(range(5, 25)), db3=set(range(5, 25))).assert_one_at_a_time(6.0)
 
 
 def test_a_record_has_the_figures_and_not_what_they_come_from() -> None:
