@@ -217,6 +217,3 @@ def down(topology: Topology, seen: Observation) -> List[str]:
 def problems(topology: Topology, seen: Observation, states: States) -> List[Finding]:
     """Every finding about the living cluster and the hosts. `states` lacks the hosts outside of this run."""
     return [finding for rule in RULES for finding in rule(topology, seen, states)]
-
-
-

@@ -44,7 +44,7 @@ options:
     type: str
     choices: [ok, failed]
     default: ok
-  message:
+  reason:
     description: What went wrong, without secrets. Its first lines are kept.
     type: str
     default: ''
@@ -172,14 +172,14 @@ def go_on(module: AnsibleModule, topology: Topology, operation: Operation) -> di
     if params["state"] == "dropped":
         doing.drop(operation)
         return dict(result, msg="%s was refused" % operation.what)
-    doing.end(operation, params["result"], params["message"], params["before"], params["after"])
+    doing.end(operation, params["result"], params["reason"], params["before"], params["after"])
     return dict(result, msg=ending(operation, params))
 
 
 def ending(operation: Operation, params: dict) -> str:
     if params["result"] == journal.OK:
         return "%s is done" % operation.what
-    return journal.epilogue(operation, params["message"], params["before"], params["after"])
+    return journal.epilogue(operation, params["reason"], params["before"], params["after"])
 
 
 def main() -> None:
@@ -190,7 +190,7 @@ def main() -> None:
             operation={"type": "dict"},
             name={"type": "str"},
             result={"type": "str", "choices": ["ok", "failed"], "default": "ok"},
-            message={"type": "str", "default": ""},
+            reason={"type": "str", "default": ""},
             before={"type": "dict", "default": {}},
             after={"type": "dict", "default": {}},
             ttl={"type": "int", "default": oplock.TTL},

@@ -25,14 +25,14 @@ extends_documentation_fragment:
 options:
   state:
     description:
-      - V(info) says what is lost and what would be done. It changes nothing, and doesn't fail because a repair would be refused.
+      - V(planned) says what is lost and what would be done. It changes nothing, and doesn't fail because a repair would be refused.
       - V(static) ends a repair that was cut off (RV(dynamic_left)), and nothing more. The topology type is put back, and the leadership is moved once, because
         whoever led meanwhile may run the dynamic scheduler.
       - V(restored) puts back what is lost. While it does so the cluster's metadata say C(dynamic); they are put back whatever happens, also when the
         module is stopped by a signal. A repair that was cut off by a SIGKILL is ended first.
     type: str
-    choices: [info, static, restored]
-    default: info
+    choices: [planned, static, restored]
+    default: planned
   shards:
     description:
       - Where shards belong, as shard to inventory host or node name. The JSON of a record is taken too.
@@ -235,7 +235,7 @@ def run(module: AnsibleModule, doing: Repair) -> dict:
     state = module.params["state"]
     seen, plan, proposal = planned(module, doing)
     result = dict(told(doing, plan, proposal), changed=False, msg="; ".join(plan.lines(doing.topology)))
-    if state == "info":
+    if state == "planned":
         return result
     wanted = plan.pending if state == "restored" else plan.dynamic_left
     if module.check_mode:
@@ -268,7 +268,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec=dict(
             cluster_options.ARGUMENTS,
-            state={"type": "str", "choices": ["info", "static", "restored"], "default": "info"},
+            state={"type": "str", "choices": ["planned", "static", "restored"], "default": "planned"},
             shards={"type": "dict", "default": {}},
             evidence={"type": "dict", "default": {}},
             from_evidence={"type": "bool", "default": False},

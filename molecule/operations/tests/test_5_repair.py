@@ -39,7 +39,7 @@ def test_forgotten_shards_of_a_node_that_still_serves_them_are_put_back(
         before = processes(machines.on, places)
         planned = operator.done("repair", "--check")
         shards = ", ".join(map(str, sorted(lost)))
-        assert any("%s " % shards in line and "forgotten, and put back on data node db3" in line for line in planned.output.splitlines())
+        assert any("%s " % shards in line and "forgotten, to be put back on data node db3" in line for line in planned.output.splitlines())
         assert processes(machines.on, places) == before and forgotten(cluster, lost) is None
         operator.done("repair")
     assert cluster.assert_whole() == view

@@ -19,6 +19,7 @@ import errno
 import http.client
 import http.server
 import json
+import math
 import os
 import signal
 import socket
@@ -92,7 +93,8 @@ class Settings:
             if settings.topology_type not in (STATIC, DYNAMIC):
                 raise ValueError("topology_type is %r, not static or dynamic" % settings.topology_type)
             for key in ("silence", "silence_locked", "unmapped", "pause", "interval", "timeout"):
-                if not float(getattr(settings, key)) > 0:
+                value = float(getattr(settings, key))
+                if math.isnan(value) or value <= 0:
                     raise ValueError("%s is not a number of seconds above 0" % key)
             # A question without an answer has to have ended before its node counts as silent: Keeper tells from it since when.
             if settings.interval + settings.timeout > settings.silence or settings.silence > settings.silence_locked:

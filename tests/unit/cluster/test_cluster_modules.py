@@ -288,7 +288,7 @@ def test_the_last_gate_ends_the_operation_and_only_when_all_is_well(run, stored)
 def test_a_failure_is_told_even_where_it_cannot_be_written_down(run, world):
     topology = world.topology
     world.stop()
-    result = run(operation, topology, state="ended", result="failed", operation=ANN, message="db1: it crashed")
+    result = run(operation, topology, state="ended", result="failed", operation=ANN, reason="db1: it crashed")
     assert not result.get("failed")
     assert "restart.yml stopped: db1: it crashed" in result["msg"]
     assert "The journal couldn't be written" in result["msg"]

@@ -730,7 +730,7 @@ def test_evidence_is_used_only_when_it_is_sure_and_accepted(world: RepairWorld, 
     for options in ({"evidence": DISKS}, {"evidence": {"db1": [0, 3, 6]}, "from_evidence": True}):
         assert run(state="restored", **options)["failed"]
     assert world.topology_types == []
-    result = run(state="info", evidence=DISKS)
+    result = run(state="planned", evidence=DISKS)
     assert result["unplaced"] == [0, 3, 6] and result["proposal"]["sure"] and "proposed, and sure:" in result["plan"]
     assert run(state="restored", evidence=DISKS, from_evidence=True)["restored"] == {"0": "db1", "3": "db1", "6": "db1"}
     assert world.whole
