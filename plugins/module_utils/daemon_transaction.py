@@ -228,7 +228,10 @@ class Transaction:
         # Left to the reload that follows in any case: it is the slowest part.
         self._systemctl("enable", "--quiet", "--no-reload")
 
-    def _restart(self, _verb: str) -> None:
+    def _restart(self, verb: str) -> None:
+        before = getattr(self.new_probe(), "before_restart", None)
+        if before and verb == "restart":
+            before(self.host)
         self._watch = self.new_watch()
         self._restarted = True
         # Not waited for by systemctl: while a process is slow to stop, the probe may already have to protect the cluster.

@@ -9,7 +9,7 @@
 {"kind": "all", "probes": [...]}
 {"kind": "member", "topology": {...}, "host": "meta1"}
 {"kind": "node", "topology": {...}, "host": "db1"}
-{"kind": "node_shards", "topology": {...}, "host": "db1", "expect": [0, 3], "protect_after": 4}
+{"kind": "node_shards", "topology": {...}, "host": "db1", "expect": [0, 3], "protect_after": 4, "in_step": true}
 {"kind": "away", "topology": {...}, "host": "db1"}
 """
 
@@ -27,6 +27,8 @@ class Probe(Protocol):
         elapsed: seconds since what is waited for began, e.g. since the stop of a daemon that
         restarts. A probe may act on it (see node_shards). It never raises for what daemons do.
         """
+
+    # A probe may have before_restart(clock) as well: it returns when it is time to stop the daemon.
 
 
 def build(spec: Mapping[str, Any]) -> Probe:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
-from ansible_collections.horaedb.cluster.plugins.module_utils import readiness
+from ansible_collections.horaedb.cluster.plugins.module_utils import readiness, readiness_cluster
 
 
 def probe(world, kind, host, **more):
@@ -156,3 +158,39 @@ def test_protection_is_for_static_clusters_with_somebody_to_take_over(make_world
     world.nodes["db1"].http.stop()
     assert "protected" not in wanted.poll(9)
     assert world.moves == []
+
+
+class Clock:
+    """Real time for what is asked, and only noted for what is slept after it."""
+
+    def __init__(self):
+        self.slept = []
+
+    def monotonic(self):
+        return time.monotonic()
+
+    def sleep(self, seconds):
+        self.slept.append(seconds)
+
+
+def test_a_restart_waits_for_its_place_in_the_schedulers_rhythm(world):
+    """Breaks when a node is stopped at a moment of no choice: out for its start and up to a whole tick."""
+    clock = Clock()
+    probe(world, "node_shards", "db1", expect=[0, 3, 6], protect_after=4, in_step=True).before_restart(clock)
+    assert world.moves == [("meta1", "meta2")]
+    assert clock.slept[-1] == 1.5
+    assert readiness_cluster.TICK - readiness_cluster.BEFORE_TICK == 1.5
+
+
+def test_a_leadership_that_does_not_move_does_not_keep_a_node_from_its_restart(world, monkeypatch):
+    monkeypatch.setattr(readiness_cluster, "IN_STEP", 0.5)
+    world.members["meta2"].learner = world.members["meta3"].learner = True
+    probe(world, "node_shards", "db1", expect=[0, 3, 6], in_step=True).before_restart(Clock())
+    assert world.moves == []
+
+
+@pytest.mark.parametrize("options", [{"topology_type": "dynamic"}, {"members": 1}])
+def test_in_step_is_for_static_clusters_with_somebody_to_take_over(make_world, options):
+    world, clock = make_world(**options), Clock()
+    probe(world, "node_shards", "db1", expect=[0, 3, 6], in_step=True).before_restart(clock)
+    assert (world.moves, clock.slept) == ([], [])

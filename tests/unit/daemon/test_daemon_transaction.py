@@ -413,6 +413,23 @@ def test_a_stop_waits_until_the_cluster_can_do_without_it(host: FakeHost, monkey
         daemon_run.run(host, options(state="stopped"))
 
 
+def test_a_restart_begins_when_its_probe_says_so_and_a_start_at_once(host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Breaks when a data node is stopped before the moment that bounds its outage, or a node that is down is kept waiting."""
+    asked: List[int] = []
+
+    class InStep(FakeProbe):
+        def before_restart(self, clock: Any) -> None:
+            assert clock is host
+            asked.append(host.systemd.pid)
+
+    monkeypatch.setattr(daemon_run, "_probe", lambda spec: InStep(host) if spec else None)
+    converge(host, options())
+    assert asked == []
+    pid = host.systemd.pid
+    converge(host, options("a = 2\n", state="restarted"))
+    assert asked == [pid], "still running when it was asked, and asked once"
+
+
 def test_an_older_binary_is_refused_unless_it_is_meant(host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
     """Breaks when a downgrade slips in with a changed path: nothing of it may be left, and what runs goes on."""
     said = {"program 1": "tinyd v2.10.0 (simulator)", "program 2": "tinyd v2.9.1"}
