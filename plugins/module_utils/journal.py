@@ -126,7 +126,7 @@ class Entry:
         said = ["%s  %s  %s%s" % (self.operation.since, who, how.get(self.result, self.result), took)]
         said += ["    %s" % line for line in changes(self.before, self.after)]
         if self.message and self.result != OK:
-            said.append("    %s" % self.message.splitlines()[0])
+            said.append("    %s" % headline(self.message))
         return said
 
 
@@ -141,6 +141,14 @@ def changes(before: Daemons, after: Daemons) -> List[str]:
     return ["%s on %s" % (what, ", ".join(names)) for what, names in hosts.items()]
 
 
+def headline(message: str) -> str:
+    """The first line of an error, with what it announces: a heading alone says nothing."""
+    lines = [line.strip() for line in message.splitlines() if line.strip()]
+    if lines and lines[0].endswith(":"):
+        return " ".join(lines[:2])
+    return lines[0] if lines else ""
+
+
 def epilogue(operation: Operation, message: str, before: Daemons, after: Daemons) -> str:
     """What whoever reads a failed run wants to know next: in what state it left the cluster, and what to type."""
     runs: Dict[str, List[str]] = {}
@@ -150,7 +158,7 @@ def epilogue(operation: Operation, message: str, before: Daemons, after: Daemons
     changed = changes(before, after)
     return "\n  ".join(
         [
-            "%s stopped: %s" % (operation.what, message.splitlines()[0] if message else "see above"),
+            "%s stopped: %s" % (operation.what, headline(message) or "see above"),
             "What it had changed: %s." % ("; ".join(changed) if changed else "nothing that runs"),
             "What runs now: %s." % ("; ".join("%s on %s" % (what, ", ".join(hosts)) for what, hosts in runs.items()) or "nothing it looked at"),
             "Mend the cause and type the same command again: it goes on from here. The cluster's lock is free.",

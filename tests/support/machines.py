@@ -177,7 +177,7 @@ class Machines:
         for path in files:
             self._write(host, path, "[Service]\nEnvironment=%s\n" % words)
         # Ansible's connections are kept open, and have the old environment.
-        renew = "systemctl daemon-reload && systemctl restart ssh && { pkill --full '^sshd: ' || :; }"
+        renew = "systemctl daemon-reload && systemctl restart ssh && { pkill --full '^sshd: root' || :; }"
         self.on(host).check_output(renew)
         try:
             yield

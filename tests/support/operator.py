@@ -22,6 +22,7 @@ class Operator:
     def __init__(self, site: Site) -> None:
         self._site = site
         self._kept: dict[str, object] = {}
+        self._said: dict[tuple[str, ...], str] = {}
 
     def run(
         self,
@@ -41,7 +42,12 @@ class Operator:
         print("%s.yml %s: rc %d after %.1f s\n%s" % (name, arguments, run.rc, run.seconds, run.output))
         if run.rc == 0 and "--check" not in arguments:
             self._kept.update(changes)
+            self._said[_command(name, arguments, extra)] = run.output
         return run
+
+    def said(self, name: str, *arguments: str, extra: Variables | None = None) -> str | None:
+        """The output of its last run that ended well."""
+        return self._said.get(_command(name, arguments, extra))
 
     def done(self, name: str, *arguments: str, **more: Any) -> Run:
         """A run that has to end well."""
@@ -56,6 +62,11 @@ class Operator:
         assert "Traceback" not in run.output, run.output
         assert any(all(word in line for word in says) for line in run.output.splitlines()), "no line says %s:\n%s" % (says, run.output)
         return run
+
+
+def _command(name: str, arguments: tuple[str, ...], extra: Variables | None) -> tuple[str, ...]:
+    """What decides which tasks there are."""
+    return (name, *arguments, str((extra or {}).get("horaedb_downtime")))
 
 
 def once(*words: str, do: Callable[[], object]) -> Callable[[str], bool]:

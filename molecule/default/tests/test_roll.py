@@ -15,9 +15,10 @@ from tests.support.rows import Rows
 from tests.support.services import restarts
 from tests.support.traffic import Reader, Samples, get
 
-# Measured on the real daemons: 2.8 to 4.4 s for a data node, one failed read at a leadership move. A node that has just missed
-# a tick of HoraeMeta's scheduler waits for the next one, 5 s later; its own start, and what a reader notices late, come on top.
-LONGEST_OUTAGE = 6.5
+# A data node is stopped 3.5 s before a tick of HoraeMeta's scheduler; opening its shards and what a reader notices late come on top.
+LONGEST_OUTAGE = 5.0
+# What a move of the leadership costs everybody: two reads at 5 a second.
+BLIP = 0.7
 
 
 def changed(before: Processes, after: Processes) -> set[tuple[str, str]]:
@@ -28,8 +29,9 @@ def changed(before: Processes, after: Processes) -> set[tuple[str, str]]:
 
 
 def assert_one_at_a_time(reader: Reader, names: Iterable[str]) -> None:
-    """No two of them were away at the same moment, and none for too long."""
-    away = sorted((outage.began, outage.ended, name) for name in names for outage in reader.outages(name))
+    """No two of them were away at the same moment, and none for too long. A move of the leadership is a blip for all."""
+    found = [(outage, name) for name in names for outage in reader.outages(name)]
+    away = sorted((outage.began, outage.ended, name) for outage, name in found if outage.seconds > BLIP)
     print("away: %s" % ["%s %.1f s" % (name, ended - began) for began, ended, name in away])
     for began, ended, name in away:
         assert ended - began <= LONGEST_OUTAGE, "%s was away for %.1f s" % (name, ended - began)

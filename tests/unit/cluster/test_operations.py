@@ -255,6 +255,12 @@ def test_the_epilogue_of_a_failure_says_how_things_stand() -> None:
     assert "same command again" in text
 
 
+def test_a_heading_is_told_with_what_it_announces() -> None:
+    """Breaks when an operator reads that something isn't ready, and not what."""
+    text = journal.epilogue(ANN, "db2: cluster c isn't ready after waiting 60 s:\n  member meta2 doesn't answer\n  more", {}, {})
+    assert "restart.yml stopped: db2: cluster c isn't ready after waiting 60 s: member meta2 doesn't answer\n" in text
+
+
 def test_hosts_that_changed_alike_share_a_line() -> None:
     """Breaks when a hundred hosts make a hundred lines, or a changed configuration isn't told from a new version."""
 
