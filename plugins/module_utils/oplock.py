@@ -147,7 +147,6 @@ class FileLock:
 
     def take(self, operation: Operation, ttl: int, take_over: Optional[str] = None) -> Operation:
         """Takes it or keeps it; raises Held. Returns what holds it: with the time at which it was taken first."""
-        os.makedirs(os.path.dirname(self._path), mode=0o755, exist_ok=True)
         with self._opened(os.O_RDWR | os.O_CREAT) as descriptor:
             found = _read(descriptor)
             self._refuse(found, operation, take_over)
@@ -165,7 +164,10 @@ class FileLock:
     def release(self, operation: Operation) -> None:
         with contextlib.suppress(FileNotFoundError), self._opened(os.O_RDWR) as descriptor:
             if _read(descriptor).get("id") == operation.id:
-                os.ftruncate(descriptor, 0)
+                # Nothing is left of a run that was refused. Whoever waits for the file notices that it is gone.
+                os.unlink(self._path)
+                with contextlib.suppress(OSError):
+                    os.rmdir(os.path.dirname(self._path))
 
     def _refuse(self, data: Dict[str, Any], operation: Operation, take_over: Optional[str]) -> None:
         if data and data.get("id") not in (operation.id, take_over) and self._clock() < float(data.get("expires", 0)):
@@ -173,12 +175,36 @@ class FileLock:
 
     @contextlib.contextmanager
     def _opened(self, flags: int) -> Iterator[int]:
-        descriptor = os.open(self._path, flags, 0o644)
+        while True:
+            descriptor = self._open(flags)
+            if descriptor is None:
+                continue
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+                if _is_at(descriptor, self._path):
+                    yield descriptor
+                    return
+            finally:
+                os.close(descriptor)
+
+    def _open(self, flags: int) -> Optional[int]:
+        """None when the folder was taken away in between; raises FileNotFoundError when nothing is to be made."""
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            yield descriptor
-        finally:
-            os.close(descriptor)
+            if flags & os.O_CREAT:
+                os.makedirs(os.path.dirname(self._path), mode=0o755, exist_ok=True)
+            return os.open(self._path, flags, 0o644)
+        except FileNotFoundError:
+            if flags & os.O_CREAT:
+                return None
+            raise
+
+
+def _is_at(descriptor: int, path: str) -> bool:
+    """Its former holder may have removed the file while this one waited for it."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), os.stat(path))
+    except FileNotFoundError:
+        return False
 
 
 def _read(descriptor: int) -> Dict[str, Any]:

@@ -9,8 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from testinfra.host import Host
 
 FOLDERS = ("/etc", "/opt", "/var/lib", "/usr/local")
-# What running daemons and the module that only looks at them write: data, and who holds the lock.
-LIVING = ("/var/lib/horaemeta", "/var/lib/horaedb", "*/.lock")
+# What running daemons and the module that only looks at them write: data, metrics, and who holds the lock.
+LIVING = ("/var/lib/horaemeta", "/var/lib/horaedb", "/var/lib/horaedb-shard-keeper", "*/.lock")
 
 # Services by their main process: one that was restarted is another line. A folder's own time is left
 # out, because a file that was made and removed again inside of it leaves nothing behind but that.

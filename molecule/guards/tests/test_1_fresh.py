@@ -44,7 +44,7 @@ def test_what_the_hosts_say_together_is_refused(case: Case, site: Site) -> None:
     """Breaks when what the hosts say of themselves is not held against the inventory."""
     ended = run(site, case)
     assert_refused(ended, case, site)
-    assert {module for _host, module in ended.executions} == {"horaedb.cluster.cluster_info"}
+    assert {module for _host, module in ended.executions} == {"horaedb.cluster.operation"}
 
 
 def test_data_nodes_that_hold_data_under_empty_members_are_refused(site: Site, hosts: Hosts) -> None:

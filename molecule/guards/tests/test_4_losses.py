@@ -15,6 +15,8 @@ from tests.support.rows import Rows
 from tests.support.services import Process, process
 from tests.support.site import Site
 
+PIECE = 60000
+
 
 def processes(hosts: Hosts, unit: str, names: object) -> dict[str, Process]:
     return {name: process(hosts[name], unit) for name in names}  # type: ignore[attr-defined]
@@ -77,7 +79,11 @@ def test_wiped_members_are_refused_and_restored_as_documented(site: Site, hosts:
         hosts[member].check_output("systemctl stop horaemeta && rm -rf /var/lib/horaemeta/etcd /var/lib/horaemeta/wal")
 
     def restore(member: str) -> None:
-        hosts[member].check_output("base64 --decode > horaemeta.snapshot <<END\n" + snapshot + "\nEND")
+        # In pieces that fit into a command.
+        hosts[member].check_output("rm -f horaemeta.snapshot.base64")
+        for start in range(0, len(snapshot), PIECE):
+            hosts[member].check_output("cat >> horaemeta.snapshot.base64 <<END\n" + snapshot[start : start + PIECE] + "\nEND")
+        hosts[member].check_output("base64 --decode horaemeta.snapshot.base64 > horaemeta.snapshot")
         hosts[member].check_output("set -e; " + typed[member])
 
     with ThreadPoolExecutor(len(cluster.members)) as pool:

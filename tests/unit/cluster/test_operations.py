@@ -225,6 +225,7 @@ def test_a_file_runs_out_and_a_half_written_one_is_nobodys(tmp_path: pathlib.Pat
     with pytest.raises(oplock.Held):
         lock.take(BOB, 600)
     lock.release(ANN)
+    assert not path.exists(), "a run that was refused leaves nothing on the host"
     lock.take(BOB, 600)
 
 
