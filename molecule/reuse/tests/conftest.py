@@ -40,6 +40,7 @@ PLAYBOOKS = {
   vars_files: [tsdb.yml]
   roles:
     - horaedb.cluster.horaemeta
+    - horaedb.cluster.shard_keeper
 
 - name: Stores
   hosts: tsdb_data
@@ -68,6 +69,7 @@ VARIABLES = {
     "horaemeta_private_users": False,
     "horaedb_private_users": False,
     "meta_proxy_private_users": False,
+    "shard_keeper_private_users": False,
 }
 # site.yml has plays on groups of these names, whatever the roles' variables say.
 OUR_GROUPS = {"horaemeta": {"children": {"tsdb_meta": {}}}, "horaedb": {"children": {"tsdb_data": {}}}}

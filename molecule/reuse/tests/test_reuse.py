@@ -17,7 +17,7 @@ from tests.support.services import process
 
 KEEPERS = ("keeper1", "keeper2", "keeper3")
 STORES = ("store1", "store2")
-DAEMONS = {**dict.fromkeys(KEEPERS, ("horaemeta",)), **dict.fromkeys(STORES, ("horaedb-meta-proxy", "horaedb"))}
+DAEMONS = {**dict.fromkeys(KEEPERS, ("horaemeta", "horaedb-shard-keeper")), **dict.fromkeys(STORES, ("horaedb-meta-proxy", "horaedb"))}
 
 
 @pytest.fixture(scope="module")
