@@ -208,7 +208,7 @@ class Phase:
         away = sorted((one.began, one.ended, host) for host, found in own.items() for one in found)
         for began, ended, host in away:
             assert ended - began <= longest, "the tables of %s were away for %.1f s" % (host, ended - began)
-        for (_, ended, host), (began, _, other) in itertools.pairwise(one for one in away if one[1] - one[0] > BLIP):
+        for (_, ended, host), (began, _, other) in itertools.pairwise(one for one in away if one[1] - one[0] > ROUTED):
             assert host == other or ended <= began, "the tables of %s went away while those of %s were" % (other, host)
 
 
@@ -216,8 +216,6 @@ class Phase:
 # is not that: in a planned operation it was 2 s at most, while the proxies learned that a member was gone.
 ROUTED = 3.0
 TOGETHER = 0.4
-# Two reads at 5 a second: what a move of the leadership costs, not always all nodes' tables in the same moment.
-BLIP = 0.7
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from horaemeta.model import ClusterInfo, View
 from horaemeta.store import Loaded, Store
 
 # Between an election and the end of loading the list of clusters is empty.
-LOAD_TIME = 0.3
+LOAD_TIME = 0.2
 
 
 class Manager:
