@@ -15,13 +15,17 @@ from lab.paths import ROOT
 
 MOLECULE = ROOT / "molecule"
 MOLECULE_PREFIX = "molecule:"
+ON_REQUEST = ("chaos",)
 # A test that hangs shows where, before the stage's time is over.
 PYTEST = ("pytest", "-p", "no:cacheprovider", "--quiet", "--durations=5", "-o", "faulthandler_timeout=120")
 
 
 @dataclass(frozen=True)
 class Stage:
-    """`deadline` in seconds. `tests`: it has to leave reports of tests that ran. `lab`: what it may leave behind."""
+    """`deadline` in seconds. `tests`: it has to leave reports of tests that ran. `lab`: what it may leave behind.
+
+    `on_request`: runs when it is named, and not with everything: all of it has to end within an hour on two cores.
+    """
 
     name: str
     run: Callable[[Context], None]
@@ -30,6 +34,7 @@ class Stage:
     tests: bool = True
     binaries: bool = False
     lab: Optional[Lab] = None
+    on_request: bool = False
 
 
 def _lint(context: Context) -> None:
@@ -60,7 +65,7 @@ def _molecule(scenario: str) -> Stage:
     def run(context: Context) -> None:
         context.call("molecule", "test", "--scenario-name", scenario)
 
-    return Stage(f"{MOLECULE_PREFIX}{scenario}", run, 1200, (VENV, ENGINE), binaries=True, lab=lab_of_scenario(scenario))
+    return Stage(f"{MOLECULE_PREFIX}{scenario}", run, 1200, (VENV, ENGINE), binaries=True, lab=lab_of_scenario(scenario), on_request=scenario in ON_REQUEST)
 
 
 def scenarios() -> list[str]:
@@ -80,9 +85,9 @@ def every_stage() -> list[Stage]:
 
 
 def select(stages: Sequence[Stage], wanted: Sequence[str]) -> list[Stage]:
-    """All stages, or the named ones in their usual order; `molecule` means all of its scenarios."""
+    """All stages but those on request, or the named ones in their usual order; `molecule` means all of its scenarios."""
     if not wanted:
-        return list(stages)
+        return [stage for stage in stages if not stage.on_request]
     chosen = [stage for stage in stages if stage.name in wanted or stage.name.split(":")[0] in wanted]
     names = {stage.name for stage in chosen} | {stage.name.split(":")[0] for stage in chosen}
     unknown = [name for name in wanted if name not in names]

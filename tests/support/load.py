@@ -21,7 +21,7 @@ from functools import partial
 from tests.support.cluster import Cluster, until
 from tests.support.keys import leader
 from tests.support.rows import read, spread
-from tests.support.traffic import Attempt, NoAnswer, Outage, Reader, Refused, outages, sql
+from tests.support.traffic import Attempt, NoAnswer, Outage, Reader, Refused, get, outages, sql
 
 ROWS_PER_SECOND = 20.0
 READS_PER_SECOND = 5.0
@@ -261,17 +261,25 @@ def _failed(change: Change, attempts: Sequence[Attempt], shared: Sequence[Outage
 class Figures:
     """A line of JSON for each phase, from which tests/figures.py makes a table."""
 
-    def __init__(self, path: pathlib.Path) -> None:
+    def __init__(self, path: pathlib.Path, daemons: str = "simulators") -> None:
         """Begins anew: a table out of two runs would be one that nobody saw."""
+        self._daemons = daemons
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("")
         self._path = path
 
     def add(self, record: dict[str, object]) -> None:
-        real = any(os.environ.get(name) for name in ("HORAE_META_BIN", "HORAE_DB_BIN"))
-        line = {"scenario": self._path.stem, "cores": os.cpu_count(), "daemons": "real" if real else "simulators", **record}
+        line = {"scenario": self._path.stem, "cores": os.cpu_count(), "daemons": self._daemons, **record}
         with self._path.open("a", encoding="utf-8") as stream:
             stream.write(json.dumps(line) + "\n")
+
+
+def daemons_of(cluster: Cluster) -> str:
+    """`real` or `simulators`, by the word of the process that answers queries and not by the file that was installed."""
+    try:
+        return "simulators" if get("http://%s/debug/simulator" % cluster.sql(next(iter(cluster.nodes)))) else "real"
+    except Refused:
+        return "real"
 
 
 class Load:

@@ -15,7 +15,7 @@ import pytest
 from tests.support.cluster import Cluster, until
 from tests.support.keys import Keys
 from tests.support.kills import daemons
-from tests.support.load import Figures, Load
+from tests.support.load import Figures, Load, daemons_of
 from tests.support.machines import KEEPER, Machines
 from tests.support.operator import Operator, Processes, processes
 from tests.support.playbook import ROOT
@@ -53,7 +53,7 @@ def operator(inventory: Path, tmp_path_factory: pytest.TempPathFactory) -> Opera
 
 @pytest.fixture(scope="session")
 def load(operator: Operator, cluster: Cluster, scenario: str) -> Load:  # noqa: ARG001
-    return Load(cluster, Figures(ROOT / "build" / "figures" / ("%s.jsonl" % scenario)))
+    return Load(cluster, Figures(ROOT / "build" / "figures" / ("%s.jsonl" % scenario), daemons_of(cluster)))
 
 
 @pytest.fixture(scope="session")
