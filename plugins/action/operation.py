@@ -23,5 +23,6 @@ class ActionModule(ActionBase):
         asked = dict(self._task.args)
         if asked.get("state") == "begun":
             take_over = asked.pop("take_over", None) or broken_lock(variables, self._templar)
+            take_over = [take_over] if isinstance(take_over, str) else take_over
             return dict(result, **begun(module, asked, take_over))
         return dict(result, **module(module_args=asked))

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Dict, List, Mapping, Optional
+from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 from ansible_collections.horaedb.cluster.plugins.module_utils import journal
 from ansible_collections.horaedb.cluster.plugins.module_utils.client import REQUEST_TIMEOUT, CallFailed
@@ -26,7 +26,7 @@ class Operations:
         self._etcd_lock = EtcdLock(topology, timeout)
         self._file_lock = FileLock(topology.cluster, folder)
 
-    def begin(self, operation: Operation, lives: bool, ttl: int = TTL, take_over: Optional[str] = None) -> Operation:
+    def begin(self, operation: Operation, lives: bool, ttl: int = TTL, take_over: Sequence[str] = ()) -> Operation:
         """Takes the lock and opens the entry; raises oplock.Held. Returns the operation to go on with.
 
         Once more in the same run it changes nothing, and returns the same one.
@@ -42,7 +42,7 @@ class Operations:
         self._open(held)
         return held
 
-    def held_by_others(self, operation: Operation, lives: bool, take_over: Optional[str] = None) -> None:
+    def held_by_others(self, operation: Operation, lives: bool, take_over: Sequence[str] = ()) -> None:
         """What begin() would raise, without taking anything; raises oplock.Held."""
         self._file_lock.refuse_others(operation, take_over)
         if lives:

@@ -16,7 +16,7 @@ import fcntl
 import json
 import os
 import time
-from typing import Any, Callable, Dict, Iterator, Optional, TypeVar
+from typing import Any, Callable, Dict, Iterator, Optional, Sequence, TypeVar
 from urllib.parse import quote
 
 from ansible_collections.horaedb.cluster.plugins.module_utils.client import CallFailed, Client, Unreachable
@@ -79,7 +79,7 @@ class EtcdLock:
         self._timeout = timeout
         self._key = key(topology.cluster)
 
-    def take(self, operation: Operation, ttl: int, take_over: Optional[str] = None) -> Operation:
+    def take(self, operation: Operation, ttl: int, take_over: Sequence[str] = ()) -> Operation:
         """Takes it, or keeps it when it is ours; raises Held. Returns what holds it: with the time at which it was taken first."""
         return self._do(lambda etcd: self._take(etcd, operation, ttl, take_over))
 
@@ -93,10 +93,10 @@ class EtcdLock:
                 "Run the same command again when the other one has ended." % held.holder
             ) from None
 
-    def refuse_others(self, operation: Operation, take_over: Optional[str] = None) -> None:
+    def refuse_others(self, operation: Operation, take_over: Sequence[str] = ()) -> None:
         """Raises Held; changes nothing."""
         holder = self.holder()
-        if holder is not None and holder.id not in (operation.id, take_over):
+        if holder is not None and holder.id not in (operation.id, *take_over):
             raise Held(holder, TTL)
 
     def holder(self) -> Optional[Operation]:
@@ -116,7 +116,7 @@ class EtcdLock:
 
         self._do(free)
 
-    def _take(self, etcd: Etcd, operation: Operation, ttl: int, take_over: Optional[str]) -> Operation:
+    def _take(self, etcd: Etcd, operation: Operation, ttl: int, take_over: Sequence[str]) -> Operation:
         value = _value(operation, ttl)
         for _race in range(RACES):
             stored = etcd.get(self._key)
@@ -128,7 +128,7 @@ class EtcdLock:
             if holder.id == operation.id:
                 if etcd.keepalive(stored.lease) >= ttl or etcd.replace(self._key, _value(holder, ttl), stored.revision, etcd.grant(ttl)):
                     return holder
-            elif holder.id != take_over:
+            elif holder.id not in take_over:
                 raise Held(holder, _ttl(stored.value))
             elif etcd.replace(self._key, value, stored.revision, etcd.grant(ttl)):
                 return operation
@@ -145,7 +145,7 @@ class FileLock:
         self._path = os.path.join(folder, quote(cluster, safe="") + ".lock")
         self._clock = clock
 
-    def take(self, operation: Operation, ttl: int, take_over: Optional[str] = None) -> Operation:
+    def take(self, operation: Operation, ttl: int, take_over: Sequence[str] = ()) -> Operation:
         """Takes it or keeps it; raises Held. Returns what holds it: with the time at which it was taken first."""
         with self._opened(os.O_RDWR | os.O_CREAT) as descriptor:
             found = _read(descriptor)
@@ -156,7 +156,7 @@ class FileLock:
             os.pwrite(descriptor, json.dumps(data).encode(), 0)
             return holder
 
-    def refuse_others(self, operation: Operation, take_over: Optional[str] = None) -> None:
+    def refuse_others(self, operation: Operation, take_over: Sequence[str] = ()) -> None:
         """Raises Held; changes nothing."""
         with contextlib.suppress(FileNotFoundError), self._opened(os.O_RDONLY) as descriptor:
             self._refuse(_read(descriptor), operation, take_over)
@@ -169,8 +169,8 @@ class FileLock:
                 with contextlib.suppress(OSError):
                     os.rmdir(os.path.dirname(self._path))
 
-    def _refuse(self, data: Dict[str, Any], operation: Operation, take_over: Optional[str]) -> None:
-        if data and data.get("id") not in (operation.id, take_over) and self._clock() < float(data.get("expires", 0)):
+    def _refuse(self, data: Dict[str, Any], operation: Operation, take_over: Sequence[str]) -> None:
+        if data and data.get("id") not in (operation.id, *take_over) and self._clock() < float(data.get("expires", 0)):
             raise Held(Operation.from_dict(data), int(data.get("ttl", TTL)))
 
     @contextlib.contextmanager

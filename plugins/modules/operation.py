@@ -66,9 +66,11 @@ options:
     default: 20
   take_over:
     description:
-      - Id of an operation whose lock is taken over. The message of a refusal has it.
+      - Ids of operations whose locks are taken over. The message of a refusal has the id.
       - The playbooks take it from the variable C(horae_break_lock).
-    type: str
+    type: list
+    elements: str
+    default: []
 attributes:
   check_mode:
     description: Nothing is taken and nothing written. An operation that would be refused is a warning.
@@ -195,7 +197,7 @@ def main() -> None:
             after={"type": "dict", "default": {}},
             ttl={"type": "int", "default": oplock.TTL},
             settle={"type": "float", "default": 20},
-            take_over={"type": "str"},
+            take_over={"type": "list", "elements": "str", "default": []},
         ),
         required_if=[("state", "step", ["name"])],
         supports_check_mode=True,

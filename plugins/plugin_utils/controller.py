@@ -11,8 +11,8 @@ import hashlib
 import os
 import pathlib
 import socket
-from collections.abc import Callable, Mapping
-from typing import Any, Optional
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from ansible import context
 from ansible.template import Templar
@@ -44,22 +44,25 @@ def is_over(holder: Operation) -> bool:
     return bool(holder.machine) and holder.machine == _machine() and holder.started != _started(holder.pid)
 
 
-def broken_lock(variables: Mapping[str, Any], templar: Templar) -> Optional[str]:
+def broken_lock(variables: Mapping[str, Any], templar: Templar) -> list[str]:
     """The lock that the operator wants to be taken over, by its id."""
     value = variables.get("horae_break_lock")
-    return str(templar.template(value)) if value else None
+    return [str(templar.template(value))] if value else []
 
 
-def begun(module: Callable[..., dict[str, Any]], asked: Mapping[str, Any], take_over: Optional[str]) -> dict[str, Any]:
-    """The module `operation` with state=begun; once more when the lock is that of a run of this machine that is over."""
-    arguments = dict(asked, state="begun", operation=this_run().to_dict(), take_over=take_over)
-    answer = module(module_args=arguments)
-    holder = answer.get("holder")
-    if not answer.get("failed") or not holder or not is_over(Operation.from_dict(holder)):
-        return answer
-    answer = module(module_args=dict(arguments, take_over=holder["id"]))
-    said = "%s was interrupted, and its process is gone: its lock is taken over" % Operation.from_dict(holder)
-    return dict(answer, warnings=[*answer.get("warnings", ()), said])
+def begun(module: Callable[..., dict[str, Any]], asked: Mapping[str, Any], take_over: Sequence[str]) -> dict[str, Any]:
+    """The module `operation` with state=begun; once more for each lock that is that of a run of this machine that is over.
+
+    There may be two: one of the time before there was a cluster, on the host, and one in etcd.
+    """
+    ids, said = list(take_over), []
+    while True:
+        answer = module(module_args=dict(asked, state="begun", operation=this_run().to_dict(), take_over=ids))
+        holder = Operation.from_dict(answer["holder"]) if answer.get("failed") and answer.get("holder") else None
+        if holder is None or holder.id in ids or not is_over(holder):
+            return dict(answer, warnings=[*answer.get("warnings", ()), *said]) if said else answer
+        ids.append(holder.id)
+        said.append("%s was interrupted, and its process is gone: its lock is taken over" % holder)
 
 
 def _what(arguments: Any) -> str:

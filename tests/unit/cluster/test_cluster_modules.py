@@ -249,7 +249,7 @@ def test_an_operation_begins_with_a_look_and_shuts_others_out(run, stored):
     refused = run(operation, stored.topology, state="begun", operation=BOB)
     assert refused["failed"] and refused["holder"] == ANN
     assert "restart.yml by ann on laptop" in refused["msg"]
-    assert run(operation, stored.topology, state="begun", operation=BOB, take_over="aaaa")["operation"] == BOB
+    assert run(operation, stored.topology, state="begun", operation=BOB, take_over=["aaaa"])["operation"] == BOB
     lost = run(operation, stored.topology, state="step", operation=ANN, name="restart db1")
     assert lost["failed"] and "taken over: site.yml by bob" in lost["msg"]
 

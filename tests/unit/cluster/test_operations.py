@@ -69,7 +69,7 @@ def test_the_same_run_may_begin_twice_and_stays_the_first(doing: Operations, clu
 def test_a_lock_that_is_taken_over_stops_its_former_holder(doing: Operations, cluster: Topology) -> None:
     """Breaks when a run goes on to restart hosts although somebody else has taken the cluster over."""
     doing.begin(ANN, lives=True)
-    doing.begin(BOB, lives=True, take_over=ANN.id)
+    doing.begin(BOB, lives=True, take_over=[ANN.id])
     with pytest.raises(oplock.Lost, match=r"site\.yml --limit db1 by bob on ci"):
         doing.step(ANN, "restart db2")
     doing.step(BOB, "restart db1")
@@ -81,7 +81,7 @@ def test_another_id_takes_nothing_over(doing: Operations) -> None:
     """Breaks when horae_break_lock takes over whatever lock there is, not only the one that the operator has seen."""
     doing.begin(ANN, lives=True)
     with pytest.raises(oplock.Held):
-        doing.begin(BOB, lives=True, take_over="cccc")
+        doing.begin(BOB, lives=True, take_over=["cccc"])
 
 
 def test_the_lock_of_a_dead_controller_runs_out_by_itself(doing: Operations, cluster: Topology) -> None:
@@ -195,7 +195,7 @@ def test_without_a_cluster_a_file_is_the_lock(doing: Operations) -> None:
     with pytest.raises(oplock.Held, match="restart.yml by ann on laptop"):
         doing.begin(BOB, lives=False)
     assert doing.begin(replace(ANN, since="later"), lives=False) == ANN
-    doing.begin(BOB, lives=False, take_over=ANN.id)
+    doing.begin(BOB, lives=False, take_over=[ANN.id])
 
 
 def test_whoever_made_the_cluster_keeps_it_until_the_end(doing: Operations) -> None:

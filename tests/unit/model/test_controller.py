@@ -71,10 +71,25 @@ def test_the_module_is_asked_again_only_for_a_dead_holder() -> None:
 
         def module(module_args: dict[str, Any], holder: Operation = holder, asked: list[Any] = asked) -> dict[str, Any]:
             asked.append(module_args)
-            if module_args["take_over"] == holder.id:
+            if holder.id in module_args["take_over"]:
                 return {"operation": module_args["operation"]}
             return {"failed": True, "holder": holder.to_dict()}
 
-        answer = controller.begun(module, {"topology": {}}, None)
+        answer = controller.begun(module, {"topology": {}}, [])
         assert (len(asked), bool(answer.get("failed"))) == (calls, failed)
         assert bool(answer.get("warnings")) is not failed
+
+
+def test_two_dead_runs_are_taken_over_one_after_the_other() -> None:
+    """Breaks when a first deployment that was killed before and after its cluster lived can't be typed again."""
+    before, after = replace(in_worker(), id="before", started="1"), replace(in_worker(), id="after", started="1")
+
+    def module(module_args: dict[str, Any]) -> dict[str, Any]:
+        for holder in (before, after):
+            if holder.id not in module_args["take_over"]:
+                return {"failed": True, "holder": holder.to_dict()}
+        return {"operation": module_args["operation"]}
+
+    answer = controller.begun(module, {"topology": {}}, [])
+    assert not answer.get("failed")
+    assert len(answer["warnings"]) == 2
