@@ -159,7 +159,7 @@ def epilogue(operation: Operation, message: str, before: Daemons, after: Daemons
     return "\n  ".join(
         [
             "%s stopped: %s" % (operation.what, headline(message) or "see above"),
-            "What it had changed: %s." % ("; ".join(changed) if changed else "nothing that runs"),
+            "What it had changed: %s." % ("; ".join(changed) if changed else "no version and no configuration of what runs"),
             "What runs now: %s." % ("; ".join("%s on %s" % (what, ", ".join(hosts)) for what, hosts in runs.items()) or "nothing it looked at"),
             "Mend the cause and type the same command again: it goes on from here. The cluster's lock is free.",
         ]
