@@ -118,7 +118,8 @@ def _take_away(host: Host, options: Mapping[str, Any], check_mode: bool, with_di
         steps = daemon_remove.absent_plan(host, layout, service, daemon_remove.outside_paths(host, files, links))
     if not check_mode:
         daemon_remove.carry_out(host, layout, service, steps, options["min_age"])
-        if options["state"] == "stopped" and options.get("ready"):
+        # The other kinds say when a daemon that runs is ready, which one that is stopped never gets.
+        if options["state"] == "stopped" and (options.get("ready") or {}).get("kind") == "away":
             _wait_stopped(layout, _probe(options["ready"]), options["ready_timeout"], host)
     running = service.running if check_mode or not steps else None
     result = dict(_NOTHING, changed=bool(steps), steps=[step.words for step in steps], running=running)

@@ -389,6 +389,7 @@ def test_stopped_stops_and_does_nothing_else(host: FakeHost) -> None:
     result = daemon_run.run(host, options(state="stopped", ready=None))
     assert result["changed"] and not host.systemd.pid and host.systemd.enabled
     assert daemon_run.run(host, options(state="stopped", ready=None))["changed"] is False
+    assert daemon_run.run(host, options(state="stopped"))["changed"] is False, "and doesn't wait for what only a running daemon has"
 
 
 def test_a_stop_waits_until_the_cluster_can_do_without_it(host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -403,14 +404,14 @@ def test_a_stop_waits_until_the_cluster_can_do_without_it(host: FakeHost, monkey
     converge(host, options())
     monkeypatch.setattr(daemon_run, "_probe", lambda spec: Away() if spec else None)
     missing[:] = ["nobody leads"] * 3
-    assert daemon_run.run(host, options(state="stopped"))["changed"]
+    assert daemon_run.run(host, options(state="stopped", ready={"kind": "away"}))["changed"]
     assert missing == []
     missing[:] = ["nobody leads"] * 3
-    assert daemon_run.run(host, options(state="stopped"))["changed"] is False
+    assert daemon_run.run(host, options(state="stopped", ready={"kind": "away"}))["changed"] is False
     assert missing == []
     missing[:] = ["nobody leads"] * 1000
     with pytest.raises(Refused, match=r"tiny\.service is stopped, and after 10 s: nobody leads"):
-        daemon_run.run(host, options(state="stopped"))
+        daemon_run.run(host, options(state="stopped", ready={"kind": "away"}))
 
 
 def test_a_restart_begins_when_its_probe_says_so_and_a_start_at_once(host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
