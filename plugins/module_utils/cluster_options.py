@@ -16,6 +16,8 @@ ARGUMENTS: Dict[str, Dict[str, Any]] = {
     "topology": {"type": "dict", "required": True},
     "request_timeout": {"type": "float", "default": REQUEST_TIMEOUT},
 }
+# Documented in doc_fragments/clock.py, read by journal.clock().
+CLOCK: Dict[str, Dict[str, Any]] = {"now": {"type": "str"}}
 
 
 def topology_of(params: Mapping[str, Any]) -> Topology:

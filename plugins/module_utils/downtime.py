@@ -10,7 +10,6 @@ import json
 from dataclasses import dataclass
 from typing import Dict, Mapping, Optional
 
-from ansible_collections.horaedb.cluster.plugins.module_utils import journal
 from ansible_collections.horaedb.cluster.plugins.module_utils.client import REQUEST_TIMEOUT, Unreachable
 from ansible_collections.horaedb.cluster.plugins.module_utils.etcd import Etcd
 from ansible_collections.horaedb.cluster.plugins.module_utils.oplock import RACES, through_any
@@ -73,7 +72,3 @@ def change(topology: Topology, host: str, downtime: Optional[Downtime], timeout:
         raise Unreachable(key(topology.cluster), "it changed %d times while it was to be written" % RACES)
 
     return through_any(topology, timeout, once)
-
-
-def seconds_since(downtime: Downtime) -> float:
-    return (journal.now() - journal.time_of(downtime.since)).total_seconds()

@@ -13,9 +13,10 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+import time
 from dataclasses import dataclass, replace
-from datetime import datetime, timezone
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+from datetime import datetime, timedelta, timezone
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 VERSION = 1
 # An entry is a few kilobytes even on a hundred hosts, and etcd takes 2 MiB in one answer without a second thought.
@@ -182,6 +183,18 @@ def too_many(keys: Sequence[str], kept: int = KEPT) -> List[str]:
 
 def now() -> datetime:
     return datetime.now(timezone.utc)
+
+
+def clock(asked: Optional[str]) -> Callable[[], datetime]:
+    """A clock that goes on from the time that the controller had when it asked; without one, this host's. Raises ValueError."""
+    if not asked:
+        return now
+    try:
+        start = time_of(asked)
+    except ValueError:
+        raise ValueError("option now has to be a time like 2026-11-24T10:00:00Z, and is %s" % asked) from None
+    began = time.monotonic()
+    return lambda: start + timedelta(seconds=time.monotonic() - began)
 
 
 def text_of(moment: datetime) -> str:

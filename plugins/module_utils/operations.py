@@ -7,7 +7,8 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Dict, List, Mapping, Optional, Sequence
+from datetime import datetime
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
 
 from ansible_collections.horaedb.cluster.plugins.module_utils import journal
 from ansible_collections.horaedb.cluster.plugins.module_utils.client import REQUEST_TIMEOUT, CallFailed
@@ -20,9 +21,10 @@ from ansible_collections.horaedb.cluster.plugins.module_utils.topology import To
 class Operations:
     """Every method raises CallFailed when a living cluster's etcd doesn't answer."""
 
-    def __init__(self, topology: Topology, timeout: float = REQUEST_TIMEOUT, folder: str = FOLDER) -> None:
+    def __init__(self, topology: Topology, timeout: float = REQUEST_TIMEOUT, now: Callable[[], datetime] = journal.now, folder: str = FOLDER) -> None:
         self._topology = topology
         self._timeout = timeout
+        self._now = now
         self._etcd_lock = EtcdLock(topology, timeout)
         self._file_lock = FileLock(topology.cluster, folder)
 
@@ -51,11 +53,11 @@ class Operations:
     def step(self, operation: Operation, name: str, ttl: int = TTL) -> None:
         """Keeps the lock and notes that this step begins; raises oplock.Lost."""
         self._etcd_lock.keep(operation, ttl)
-        self._write(self._read(operation).stepped(name, journal.now()), operation)
+        self._write(self._read(operation).stepped(name, self._now()), operation)
 
     def end(self, operation: Operation, result: str, message: str, before: Daemons, after: Daemons) -> None:
         """Closes the entry and lets go of the lock, in this order: whoever takes it next finds the entry closed."""
-        self._write(self._read(operation).closed(result, message, journal.now(), before, after), operation)
+        self._write(self._read(operation).closed(result, message, self._now(), before, after), operation)
         self.release(operation)
 
     def drop(self, operation: Operation) -> None:

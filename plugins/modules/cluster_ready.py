@@ -22,6 +22,7 @@ author:
   - the horaedb.cluster authors (@horaedb)
 extends_documentation_fragment:
   - horaedb.cluster.cluster
+  - horaedb.cluster.clock
 options:
   scope:
     description:
@@ -150,6 +151,9 @@ problems:
   elements: str
 """
 
+from datetime import datetime
+from typing import Callable
+
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.horaedb.cluster.plugins.module_utils import assignment, cluster_options, journal, verify
 from ansible_collections.horaedb.cluster.plugins.module_utils.client import CallFailed
@@ -178,7 +182,7 @@ def gate_of(params: dict, topology: Topology, dry: bool) -> verify.Gate:
     return verify.Gate(topology, params["scope"], expect, params["without"], params["request_timeout"], dry)
 
 
-def run(module: AnsibleModule, wish: verify.Gate) -> dict:
+def run(module: AnsibleModule, wish: verify.Gate, clock: Callable[[], datetime]) -> dict:
     params, topology = module.params, wish.topology
     passed = verify.passed(wish, params["timeout"], params["stable"], params["interval"])
     result = {"changed": False, "leader": passed.seen.leader, "proved": False, "record_written": False, "problems": list(passed.notes)}
@@ -192,7 +196,7 @@ def run(module: AnsibleModule, wish: verify.Gate) -> dict:
         result.update(record(module, wish, passed))
     if params["operation"] and not module.check_mode:
         operation = Operation.from_dict(params["operation"])
-        Operations(topology, params["request_timeout"]).end(operation, journal.OK, "", params["before"], params["after"])
+        Operations(topology, params["request_timeout"], clock).end(operation, journal.OK, "", params["before"], params["after"])
     return dict(result, elapsed=round(elapsed, 1))
 
 
@@ -216,6 +220,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec=dict(
             cluster_options.ARGUMENTS,
+            **cluster_options.CLOCK,
             scope={"type": "str", "choices": ["members", "nodes", "cluster"], "default": "cluster"},
             timeout={"type": "float", "default": verify.TIMEOUT},
             stable={"type": "int", "default": verify.STABLE},
@@ -232,10 +237,11 @@ def main() -> None:
     )
     try:
         wish = gate_of(module.params, cluster_options.topology_of(module.params), module.check_mode)
+        clock = journal.clock(module.params["now"])
     except ValueError as error:
         module.fail_json(msg=str(error))
     try:
-        result = run(module, wish)
+        result = run(module, wish, clock)
     except verify.Failed as error:
         module.fail_json(msg=str(error), problems=error.problems, forgotten=error.forgotten)
     except CallFailed as error:

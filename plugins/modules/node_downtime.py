@@ -18,6 +18,7 @@ author:
   - the horaedb.cluster authors (@horaedb)
 extends_documentation_fragment:
   - horaedb.cluster.cluster
+  - horaedb.cluster.clock
 options:
   state:
     description:
@@ -57,7 +58,7 @@ since:
   returned: success
   type: str
 seconds:
-  description: How long it has lasted, by the clocks of the hosts that wrote and read the note. V(null) when there is none.
+  description: How long it has lasted, by O(now), or the clocks of the hosts that wrote and read the note. V(null) when there is none.
   returned: success
   type: float
 """
@@ -71,6 +72,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec=dict(
             cluster_options.ARGUMENTS,
+            **cluster_options.CLOCK,
             state={"type": "str", "choices": ["begun", "ended"], "required": True},
             host={"type": "str", "required": True},
             who={"type": "str", "default": "somebody"},
@@ -79,8 +81,9 @@ def main() -> None:
     )
     params = module.params
     begins = params["state"] == "begun"
-    wanted = downtime.Downtime(journal.text_of(journal.now()), params["who"]) if begins else None
     try:
+        clock = journal.clock(params["now"])
+        wanted = downtime.Downtime(journal.text_of(clock()), params["who"]) if begins else None
         topology = cluster_options.topology_of(params)
         if topology.node(params["host"]) is None:
             raise ValueError("host %s has no data node; they are on %s" % (params["host"], ", ".join(n.host for n in topology.nodes)))
@@ -95,7 +98,7 @@ def main() -> None:
     module.exit_json(
         changed=lines[0] != lines[1],
         since=told.since if told else None,
-        seconds=round(downtime.seconds_since(told), 1) if told else None,
+        seconds=round((clock() - journal.time_of(told.since)).total_seconds(), 1) if told else None,
         diff={"before": lines[0], "after": lines[1]},
     )
 

@@ -21,6 +21,7 @@ author:
   - the horaedb.cluster authors (@horaedb)
 extends_documentation_fragment:
   - horaedb.cluster.cluster
+  - horaedb.cluster.clock
 options:
   state:
     description:
@@ -138,6 +139,9 @@ msg:
   type: str
 """
 
+from datetime import datetime
+from typing import Callable
+
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.horaedb.cluster.plugins.module_utils import cluster_options, journal, oplock
 from ansible_collections.horaedb.cluster.plugins.module_utils.client import CallFailed
@@ -162,12 +166,12 @@ def begin(module: AnsibleModule, topology: Topology, operation: Operation) -> di
     return {"operation": held.to_dict(), "observation": seen.to_dict(), "msg": "%s begins" % held.what}
 
 
-def go_on(module: AnsibleModule, topology: Topology, operation: Operation) -> dict:
+def go_on(module: AnsibleModule, topology: Topology, operation: Operation, clock: Callable[[], datetime]) -> dict:
     params = module.params
     result = {"operation": operation.to_dict(), "msg": "nothing is written in check mode"}
     if module.check_mode:
         return dict(result, msg=ending(operation, params)) if params["result"] != journal.OK else result
-    doing = Operations(topology, params["request_timeout"])
+    doing = Operations(topology, params["request_timeout"], clock)
     if params["state"] == "step":
         doing.step(operation, params["name"], params["ttl"])
         return dict(result, msg=params["name"])
@@ -188,6 +192,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec=dict(
             cluster_options.ARGUMENTS,
+            **cluster_options.CLOCK,
             state={"type": "str", "choices": ["begun", "step", "ended", "dropped"], "required": True},
             operation={"type": "dict"},
             name={"type": "str"},
@@ -206,10 +211,11 @@ def main() -> None:
     try:
         topology = cluster_options.topology_of(params)
         operation = Operation.from_dict(params["operation"] or {})
+        clock = journal.clock(params["now"])
     except (TypeError, ValueError) as error:
         module.fail_json(msg=str(error) if isinstance(error, ValueError) else "option operation isn't what state=begun returned as `operation`")
     try:
-        result = begin(module, topology, operation) if params["state"] == "begun" else go_on(module, topology, operation)
+        result = begin(module, topology, operation) if params["state"] == "begun" else go_on(module, topology, operation, clock)
     except oplock.Held as held:
         module.fail_json(msg=str(held), holder=held.holder.to_dict())
     except oplock.Lost as lost:

@@ -156,6 +156,19 @@ def test_a_refused_operation_leaves_nothing(doing: Operations, cluster: Topology
     doing.begin(BOB, lives=True)
 
 
+def test_times_are_the_controllers(doing: Operations, cluster: Topology, tmp_path: pathlib.Path) -> None:
+    """Breaks when a step that began by one host's clock ends by another's, which may be minutes apart."""
+    late = journal.clock("2026-11-24T10:00:10Z")
+    held = doing.begin(ANN, lives=True)
+    Operations(cluster, now=journal.clock("2026-11-24T10:00:07Z"), folder=str(tmp_path)).step(held, "restart db1")
+    Operations(cluster, now=late, folder=str(tmp_path)).end(held, journal.OK, "", {}, {})
+    entry = entries(cluster)["aaaa"]
+    assert entry.steps[0].began == "2026-11-24T10:00:07Z" and 3 <= (entry.steps[0].seconds or 0) < 13
+    assert "2026-11-24T10:00:00Z" < str(entry.ended) < "2026-11-24T10:01:00Z"
+    with pytest.raises(ValueError, match="option now has to be a time like .* and is yesterday"):
+        journal.clock("yesterday")
+
+
 def test_the_journal_has_a_bounded_number_of_entries(doing: Operations, cluster: Topology) -> None:
     """Breaks when the journal grows for ever, or loses its newest entries instead of its oldest."""
     store = Etcd(cluster.members[1].etcd, Client(5))
