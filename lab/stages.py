@@ -39,7 +39,7 @@ class Stage:
 
 def _lint(context: Context) -> None:
     commands = (
-        ("ruff", "check", "--no-cache", "plugins", "lab", "tests"),
+        ("ruff", "check", "--no-cache", "plugins", "roles", "lab", "tests"),
         ("mypy", "--strict", "plugins/module_utils"),
         ("mypy", "--strict", "lab"),
         ("ansible-lint", "--offline", "--strict"),

@@ -10,10 +10,14 @@ import contextlib
 import pathlib
 from typing import Any, Dict, Iterator, Optional
 
+from ansible.errors import AnsibleConnectionFailure, AnsibleError
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
+from ansible_collections.horaedb.cluster.plugins.module_utils import daemon_desired, daemon_look, daemon_options
 from ansible_collections.horaedb.cluster.plugins.module_utils.daemon_artifact import Artifact
 from ansible_collections.horaedb.cluster.plugins.module_utils.daemon_desired import Refused
 from ansible_collections.horaedb.cluster.plugins.plugin_utils.artifacts import source_of
+from ansible_collections.horaedb.cluster.plugins.plugin_utils.plain import plain
 
 MODULE = "horaedb.cluster.daemon"
 
@@ -48,6 +52,9 @@ class ActionModule(ActionBase):
             source = self._source(args)
             if source:
                 args["binary"] = dict(args["binary"], checksum="sha256:" + source.sha256(), size=source.size())
+        seen = self._look(args)
+        if seen is not None:
+            return seen
         result = self._module(args, task_vars)
         needs = result.pop("needs", None)
         if not needs:
@@ -65,6 +72,22 @@ class ActionModule(ActionBase):
             result["changed"] = True
             result["steps"] = ["install package %s" % name for name in installed] + list(result.get("steps") or ())
         return result
+
+    def _look(self, args: Dict[str, Any]) -> Optional[Dict[str, Any]]:
+        """The result where a shell line sees that there is nothing to do. None for everything else, mistakes in the options included."""
+        checked = ArgumentSpecValidator(daemon_options.argument_spec()).validate(plain(args))
+        options = checked.validated_parameters
+        if checked.error_messages or options["state"] not in ("started", "restarted") or options["force"]:
+            return None
+        desired = daemon_desired.from_options(options)
+        script = daemon_look.script(desired, [package["provides"] for package in options["packages"]])
+        try:
+            said = self._low_level_execute_command(script, executable="/bin/sh")["stdout"]
+        except AnsibleConnectionFailure:
+            raise
+        except AnsibleError:
+            return None
+        return daemon_look.unchanged(desired, options, said)
 
     def _source(self, args: Dict[str, Any]) -> Optional[Artifact]:
         """None where no binary is wanted; the module itself tells what is wrong with options of the wrong form."""

@@ -52,12 +52,10 @@ class Ran:
         return "\n".join(part for part in (self.err.strip(), self.out.strip()) if part)
 
 
-class Host(Protocol):
-    """`write`, `symlink` and `rename` are atomic; everything belongs to root and to `group`."""
+class Looking(Protocol):
+    """What it takes to know what is on a host."""
 
     def read(self, path: str) -> Optional[bytes]: ...
-
-    def tail(self, path: str, offset: int, limit: int) -> bytes: ...
 
     def stat(self, path: str) -> Optional[Stat]: ...
 
@@ -68,6 +66,14 @@ class Host(Protocol):
     def digest(self, path: str) -> str: ...
 
     def gid(self, group: str) -> Optional[int]: ...
+
+    def run(self, argv: Sequence[str]) -> Ran: ...
+
+
+class Host(Looking, Protocol):
+    """`write`, `symlink` and `rename` are atomic; everything belongs to root and to `group`."""
+
+    def tail(self, path: str, offset: int, limit: int) -> bytes: ...
 
     def free(self, path: str) -> int: ...
 

@@ -11,7 +11,7 @@ import posixpath
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from .daemon_desired import MANIFEST, MARK, Desired, Layout, Refused
-from .daemon_host import Host, Stat
+from .daemon_host import Looking, Stat
 from .daemon_plan import FOREIGN, Damage, Found, Service
 
 # Rights below the root: the group reads secrets and runs the binary, others nothing.
@@ -21,17 +21,19 @@ TEXT_MODE = 0o640
 UNIT_MODE = 0o644
 ROOT = "root"
 
-_PROPERTIES = (
+PROPERTIES = (
     "ActiveState,SubState,MainPID,InvocationID,UnitFileState,NeedDaemonReload,ExecMainStartTimestampMonotonic,"
     "NRestarts,Result,ExecMainCode,ExecMainStatus"
 )
 # si_code of SIGCHLD, as systemd shows it in ExecMainCode.
 _EXITED = "1"
 
+LINKS = ("current", "previous", "staged")
 
-def service(host: Host, layout: Layout) -> Service:
+
+def service(host: Looking, layout: Layout) -> Service:
     """What systemd and the process itself say."""
-    ran = host.run(["systemctl", "show", layout.service, "--property=" + _PROPERTIES])
+    ran = host.run(["systemctl", "show", layout.service, "--property=" + PROPERTIES])
     if ran.rc != 0:
         raise Refused("systemd doesn't answer on this host, and it is what runs %s: %s" % (layout.name, ran.said))
     shown = dict(line.split("=", 1) for line in ran.out.splitlines() if "=" in line)
@@ -52,7 +54,7 @@ def service(host: Host, layout: Layout) -> Service:
     )
 
 
-def found(host: Host, desired: Desired) -> Found:
+def found(host: Looking, desired: Desired) -> Found:
     """Everything the plan needs to know."""
     layout = desired.layout
     gid = host.gid(desired.group)
@@ -66,12 +68,13 @@ def found(host: Host, desired: Desired) -> Found:
     wanted_record = record_of(desired)
     unit = host.read(layout.unit)
     directories = [layout.root, layout.generations] + ([desired.directory] if present else [])
+    current, previous, staged = (_link(host, layout, name) for name in LINKS)
     return Found(
         service=service(host, layout),
         unit=None if unit is None else unit.decode(errors="replace"),
-        current=_link(host, layout, "current"),
-        previous=_link(host, layout, "previous"),
-        staged=_link(host, layout, "staged"),
+        current=current,
+        previous=previous,
+        staged=staged,
         root_ok=all(_has(host.stat(d), DIRECTORY_MODE, gid) for d in directories),
         generations=tuple(generations),
         leftovers=_hidden(host, layout.generations) + _hidden(host, desired.directory),
@@ -89,13 +92,13 @@ def record_of(desired: Desired) -> Dict[str, List[str]]:
     return {"files": sorted(f.path for f in desired.outside), "links": sorted(path for path, _target in desired.links)}
 
 
-def recorded(host: Host, layout: Layout) -> Dict[str, List[str]]:
+def recorded(host: Looking, layout: Layout) -> Dict[str, List[str]]:
     """What earlier runs put outside of the root."""
     record = _json(host.read(layout.record))
     return {kind: list(record.get(kind) or ()) for kind in ("files", "links", "made")}
 
 
-def manifest(host: Host, directory: str) -> Mapping[str, Any]:
+def manifest(host: Looking, directory: str) -> Mapping[str, Any]:
     return _json(host.read(posixpath.join(directory, MANIFEST)))
 
 
@@ -113,7 +116,7 @@ def _json(data: Optional[bytes]) -> Mapping[str, Any]:
     return parsed if isinstance(parsed, dict) else {}
 
 
-def _generation_of_process(host: Host, pid: int) -> Optional[str]:
+def _generation_of_process(host: Looking, pid: int) -> Optional[str]:
     environ = host.read("/proc/%d/environ" % pid)
     if environ is None:
         return None
@@ -121,17 +124,17 @@ def _generation_of_process(host: Host, pid: int) -> Optional[str]:
     return values.get(MARK, FOREIGN)
 
 
-def _hidden(host: Host, directory: str) -> Tuple[str, ...]:
+def _hidden(host: Looking, directory: str) -> Tuple[str, ...]:
     """What an interrupted run left: nothing else here has a name that begins with a dot."""
     return tuple(posixpath.join(directory, name) for name in host.names(directory) if name.startswith("."))
 
 
-def _changed(host: Host, path: str) -> int:
+def _changed(host: Looking, path: str) -> int:
     stat = host.stat(path)
     return stat.mtime_ns if stat else 0
 
 
-def _link(host: Host, layout: Layout, name: str) -> Optional[str]:
+def _link(host: Looking, layout: Layout, name: str) -> Optional[str]:
     target = host.target(layout.link(name))
     return None if target is None else posixpath.basename(target)
 
@@ -140,7 +143,7 @@ def _has(stat: Optional[Stat], mode: int, gid: Optional[int]) -> bool:
     return stat is not None and (stat.mode, stat.uid, stat.gid) == (mode, 0, gid)
 
 
-def _damage(host: Host, desired: Desired, gid: Optional[int]) -> Tuple[Damage, ...]:
+def _damage(host: Looking, desired: Desired, gid: Optional[int]) -> Tuple[Damage, ...]:
     damage = []
     for name, content in desired.texts.items():
         path = posixpath.join(desired.directory, name)
@@ -164,7 +167,7 @@ def _damage(host: Host, desired: Desired, gid: Optional[int]) -> Tuple[Damage, .
     return tuple(damage if same else damage + [Damage(MANIFEST, "missing")])
 
 
-def _twin(host: Host, desired: Desired, generations: List[str], gid: Optional[int]) -> Optional[str]:
+def _twin(host: Looking, desired: Desired, generations: List[str], gid: Optional[int]) -> Optional[str]:
     """The same binary in another generation: neither sent nor stored a second time."""
     for generation in generations:
         known = manifest(host, desired.layout.generation(generation))
@@ -177,7 +180,7 @@ def _twin(host: Host, desired: Desired, generations: List[str], gid: Optional[in
     return None
 
 
-def _outside(host: Host, desired: Desired) -> List[Damage]:
+def _outside(host: Looking, desired: Desired) -> List[Damage]:
     damage = []
     for wanted in desired.outside:
         data = host.read(wanted.path)
@@ -188,7 +191,7 @@ def _outside(host: Host, desired: Desired) -> List[Damage]:
     return damage
 
 
-def _linked(host: Host, path: str, target: str) -> bool:
+def _linked(host: Looking, path: str, target: str) -> bool:
     stat = host.stat(path)
     if stat and stat.kind != "link":
         raise Refused("%s is a %s, and a link to %s belongs there: move it away." % (path, stat.kind, target))

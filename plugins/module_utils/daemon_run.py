@@ -10,7 +10,7 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from . import daemon_desired, daemon_plan, daemon_read
 from .daemon_desired import Desired, Layout, Refused
-from .daemon_host import Host
+from .daemon_host import Host, Looking
 from .daemon_plan import Found, Step
 
 # Of the 10 s after which a static cluster forgets a node not one is to be lost.
@@ -47,7 +47,7 @@ def _converge(host: Host, options: Mapping[str, Any], check_mode: bool, with_dif
     steps = daemon_plan.plan(desired, found, options["state"], options["force"], options["keep"])
     packages = _packages(host, options)
     if not steps and not packages:
-        return _result(host, desired, found, steps)
+        return outcome(host, desired, found, steps)
 
     # Only a run that changes something pays for these imports.
     from . import daemon_diff, daemon_redact, daemon_refuse
@@ -59,7 +59,7 @@ def _converge(host: Host, options: Mapping[str, Any], check_mode: bool, with_dif
     result = {"diff": daemon_diff.diff(host, desired, found, steps, redactor)} if with_diff else {}
     if check_mode:
         foreseen = ["install package %s" % name for name in packages] + [step.words for step in steps]
-        return dict(_result(host, desired, found, steps), changed=True, steps=foreseen, **result)
+        return dict(outcome(host, desired, found, steps), changed=True, steps=foreseen, **result)
     needs = (["packages"] if packages else []) + (["binary"] if lacks_binary and not options["binary"].get("path") else [])
     if needs:
         return dict(_NOTHING, needs=needs, packages=packages)
@@ -92,7 +92,7 @@ def _carry_out(
     except Refused as refused:
         raise Refused(redactor.mask(str(refused))) from refused
     after = daemon_read.found(host, desired)
-    result = _result(host, desired, after, steps)
+    result = outcome(host, desired, after, steps)
     result.update(
         changed=bool(transaction.done) or bool(failure),
         steps=transaction.done,
@@ -139,7 +139,8 @@ def _wait_stopped(layout: Layout, probe: Any, timeout: float, host: Host) -> Non
         raise Refused("%s is stopped, and after %.0f s: %s" % (layout.service, waited.elapsed, waited.missing))
 
 
-def _result(host: Host, desired: Desired, found: Found, steps: Tuple[Step, ...]) -> Dict[str, Any]:
+def outcome(host: Looking, desired: Desired, found: Found, steps: Tuple[Step, ...]) -> Dict[str, Any]:
+    """The module's result, as far as it needs no doing."""
     known = daemon_read.manifest(host, desired.directory)
     return dict(
         _NOTHING,
@@ -156,7 +157,7 @@ def _result(host: Host, desired: Desired, found: Found, steps: Tuple[Step, ...])
     )
 
 
-def _in_use(host: Host, desired: Desired, found: Found) -> Dict[str, Any]:
+def _in_use(host: Looking, desired: Desired, found: Found) -> Dict[str, Any]:
     """The generation that was last seen ready, and what its binary says of itself. Empty where there is none."""
     if found.current is None:
         return {}

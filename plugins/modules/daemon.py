@@ -371,74 +371,14 @@ steps:
 import os  # noqa: E402
 
 from ansible.module_utils.basic import AnsibleModule  # noqa: E402
-from ansible_collections.horaedb.cluster.plugins.module_utils import daemon_desired, daemon_lock, daemon_run  # noqa: E402
+from ansible_collections.horaedb.cluster.plugins.module_utils import daemon_desired, daemon_lock, daemon_options, daemon_run  # noqa: E402
 from ansible_collections.horaedb.cluster.plugins.module_utils.daemon_host import TargetHost  # noqa: E402
-
-
-def argument_spec() -> dict:
-    text, path = {"type": "str"}, {"type": "path"}
-    required, required_path = {"type": "str", "required": True}, {"type": "path", "required": True}
-
-    def several(**options: dict) -> dict:
-        return {"type": "list", "elements": "dict", "default": [], "options": options}
-
-    return {
-        "name": required,
-        "root": required_path,
-        "user": text,
-        "group": text,
-        "binary": {
-            "type": "dict",
-            "options": {
-                "name": required,
-                "src": text,
-                "url": text,
-                "checksum": text,
-                "version_command": {"type": "list", "elements": "str", "default": []},
-                "path": path,
-                "hint": {"type": "str"},
-                "size": {"type": "int"},
-            },
-        },
-        "executable": path,
-        "packages": several(name=required, provides=required_path),
-        "configs": several(name=required, content=required),
-        "environment": {"type": "dict", "default": {}},
-        "unit": text,
-        "checks": {"type": "list", "elements": "list", "default": []},
-        "files": several(
-            path=required_path,
-            content=required,
-            mode={"type": "str", "default": "0644"},
-            apply={"type": "str", "choices": ["none", "sysusers", "tmpfiles"], "default": "none"},
-        ),
-        "links": several(path=required_path, target=required),
-        "state": {"type": "str", "choices": ["started", "restarted", "stopped", "absent"], "default": "started"},
-        "force": {"type": "bool", "default": False},
-        "downgrade": {"type": "bool", "default": False},
-        "ready": {"type": "dict"},
-        "ready_timeout": {"type": "float", "default": 60},
-        "rollback_timeout": {"type": "float", "default": 90},
-        "crashes": {"type": "int", "default": 3},
-        "ports": {"type": "list", "elements": "int", "default": []},
-        "bind": {"type": "str", "default": "0.0.0.0"},
-        "space": {"type": "int", "default": 268435456},
-        "paths": {"type": "list", "elements": "path", "default": []},
-        "must_hold": {"type": "list", "elements": "path", "default": []},
-        "must_hold_hint": {"type": "str", "default": ""},
-        "min_age": {"type": "float", "default": 0},
-        "keep": {"type": "int", "default": 3},
-        "log": path,
-        "lines": {"type": "int", "default": 20},
-        "secrets": {"type": "list", "elements": "str", "default": [], "no_log": True},
-        "lock_timeout": {"type": "float", "default": 300},
-    }
 
 
 def main() -> None:
     required = ("user", "group", "unit")
     module = AnsibleModule(
-        argument_spec=argument_spec(),
+        argument_spec=daemon_options.argument_spec(),
         supports_check_mode=True,
         required_if=[("state", "started", required), ("state", "restarted", required)],
     )

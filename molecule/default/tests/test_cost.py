@@ -15,9 +15,7 @@ from tests.support.floor import Floor
 DAEMON = "horaedb.cluster.daemon"
 # The look that takes the operation lock, and the gate that ends with the record and the journal.
 CLUSTER_MODULES = {"horaedb.cluster.operation": 1, "horaedb.cluster.cluster_ready": 1}
-# The aim is 2.5, and was met (2.2) before the shard keeper: one more daemon on each member, in a round of its own. With it 6.9 s beside 2.4 s
-# were measured, 2.9 times. This bound tells a run that becomes dearer still.
-TIMES_THE_FLOOR = 3.5
+TIMES_THE_FLOOR = 2.5
 # Whatever else the machine does only adds, and adds more to the longer one: a busy machine needs more tries until each had a quiet moment.
 FEWEST_RUNS = 3
 MOST_RUNS = 10
@@ -27,10 +25,10 @@ def daemons_on(cluster: Cluster) -> dict[str, int]:
     return dict.fromkeys(cluster.members, len(MEMBER_UNITS)) | dict.fromkeys(cluster.nodes, len(NODE_UNITS))
 
 
-def assert_within(executions: Counter[tuple[str, str]], per_daemon: int, cluster: Cluster) -> None:
-    """At most so many executions for each daemon on each host, and two for the whole cluster."""
+def assert_within(executions: Counter[tuple[str, str]], least: int, most: int, cluster: Cluster) -> None:
+    """So many executions for each daemon on each host, and two for the whole cluster."""
     for host, daemons in daemons_on(cluster).items():
-        assert 0 < executions[host, DAEMON] <= per_daemon * daemons, (host, executions)
+        assert least * daemons <= executions[host, DAEMON] <= most * daemons, (host, executions)
     others = Counter(module for (_host, module), count in executions.items() for _ in range(count) if module != DAEMON)
     assert others == CLUSTER_MODULES, executions
 
@@ -41,20 +39,20 @@ def test_the_first_deployment_is_within_its_budget(cluster: Cluster) -> None:
     runs = [Counter(tuple(line.split(" ", 1)) for line in log.read_text().splitlines()) for log in logs]
     first = next(run for run in runs if run["meta1", DAEMON])
     print(first)
-    assert_within(first, 3, cluster)
+    assert_within(first, 1, 3, cluster)
 
 
 def test_a_run_without_changes_is_near_the_floor(
     cluster: Cluster, inventory: Path, operator: Operator, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """Breaks when site.yml needs more than one execution per host and daemon, two per cluster, or the floor so many times."""
+    """Breaks when site.yml runs a module where a shell line sees that a daemon is as desired, more than two per cluster, or takes the floor so many times."""
     floor = Floor(cluster, inventory, tmp_path_factory.mktemp("ssh"))
     floors, seconds = [], []
     for number in range(MOST_RUNS):
         floors.append(floor.seconds())
         run = operator.deploy()
         assert run.changed == 0, run.output
-        assert_within(run.executions, 1, cluster)
+        assert_within(run.executions, 0, 0, cluster)
         seconds.append(run.seconds)
         times = min(seconds) / min(floors)
         if number + 1 >= FEWEST_RUNS and times <= TIMES_THE_FLOOR:

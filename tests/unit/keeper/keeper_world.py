@@ -13,12 +13,13 @@ PROGRAM = pathlib.Path(__file__).resolve().parents[3] / "roles" / "shard_keeper"
 
 
 def load() -> ModuleType:
-    """The program is no module of the collection: it is one file that runs alone."""
+    """The program is no module of the collection: its files run alone, from one folder."""
     if "shard_keeper" not in sys.modules:
         spec = importlib.util.spec_from_file_location("shard_keeper", PROGRAM)
         assert spec and spec.loader
         module = importlib.util.module_from_spec(spec)
         sys.modules["shard_keeper"] = module
+        sys.path.insert(0, str(PROGRAM.parent))
         spec.loader.exec_module(module)
     return sys.modules["shard_keeper"]
 

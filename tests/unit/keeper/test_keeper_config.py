@@ -6,6 +6,7 @@ import ast
 import dataclasses
 import json
 import pathlib
+import sys
 from typing import Any
 
 import pytest
@@ -122,12 +123,18 @@ def test_the_unit_has_the_sandbox_and_bounds() -> None:
 
 def test_the_program_needs_nothing_but_an_old_python() -> None:
     """Breaks when it uses syntax that Debian 11's or an older Python doesn't know, or a library."""
-    source = ast.parse(PROGRAM.read_text(encoding="utf-8"), feature_version=(3, 8))
-    imported = {alias.name.split(".")[0] for node in ast.walk(source) if isinstance(node, ast.Import) for alias in node.names}
-    imported |= {str(node.module).split(".")[0] for node in ast.walk(source) if isinstance(node, ast.ImportFrom)}
-    import sys
+    files = sorted(PROGRAM.parent.glob("*.py"))
+    nodes = [node for file in files for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"), feature_version=(3, 8)))]
+    imported = {alias.name.split(".")[0] for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    imported |= {str(node.module).split(".")[0] for node in nodes if isinstance(node, ast.ImportFrom)}
+    assert imported <= set(sys.stdlib_module_names) | {file.stem for file in files}
 
-    assert imported <= set(sys.stdlib_module_names)
+
+def test_the_files_of_the_program_are_what_the_role_installs() -> None:
+    """Breaks when a file is added that a member doesn't get."""
+    (task,) = yaml.safe_load((ROLE / "tasks" / "daemon.yml").read_text())
+    names = {config["name"] for config in task["horaedb.cluster.daemon"]["configs"]}
+    assert names == {file.name for file in PROGRAM.parent.glob("*.py")} | {"keeper.json"}
 
 
 def test_every_setting_of_the_program_comes_from_the_model() -> None:
