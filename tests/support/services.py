@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -60,6 +61,13 @@ def restarts(on: Callable[[str], Any], hosts: Iterable[str], unit: str, since: f
             assert [event.what for event in what] == ["Stopping", "Started"], "%s on %s: %s" % (unit, host, what)
             found.append(Restart(host, what[0].at, what[1].at))
     return sorted(found, key=lambda restart: restart.stopping)
+
+
+def assert_in_turn(done: Iterable[Restart]) -> None:
+    """By systemd's own notes: none of them stopped before the one before it had started again."""
+    for before, after in itertools.pairwise(sorted(done, key=lambda restart: restart.stopping)):
+        late = before.started - after.stopping
+        assert late <= 0, "%s was stopped %.1f s before %s had started again" % (after.host, late, before.host)
 
 
 @contextlib.contextmanager

@@ -13,7 +13,7 @@ from tests.support.keys import Keys
 from tests.support.load import Load, changes
 from tests.support.machines import Machines
 from tests.support.operator import Operator, Processes
-from tests.support.services import restarts
+from tests.support.services import assert_in_turn, restarts
 
 # A data node is stopped 3.5 s before a tick of HoraeMeta's scheduler; opening its shards and what a reader notices late come on top.
 LONGEST_OUTAGE = 5.0
@@ -37,6 +37,7 @@ def test_all_six_hosts_are_restarted_one_at_a_time(
     assert {one.host for one in members} == set(cluster.members) and {one.host for one in nodes} == set(cluster.nodes)
     assert members[-1].host == leader
     assert max(one.started for one in members) < min(one.stopping for one in nodes), "members come first"
+    assert_in_turn([*members, *nodes])
     led = [at for at, who in phase.leaders if who == leader and at < members[-1].stopping]
     assert led and any(led[-1] < at < members[-1].stopping and who for at, who in phase.leaders), (
         "the leader was stopped before its leadership was seen elsewhere"
@@ -63,6 +64,18 @@ def test_two_hosts_are_restarted_and_no_other(operator: Operator, cluster: Clust
     assert replaced(before, running()) == {("meta2", "horaemeta"), ("db2", "horaedb")}
     phase.assert_one_at_a_time(LONGEST_OUTAGE)
     assert cluster.assert_whole() == view
+
+
+def test_a_restart_applies_nothing(operator: Operator, cluster: Cluster, running: Callable[[], Processes]) -> None:
+    """Breaks when a restart puts to use what was changed and not deployed."""
+    view, before = cluster.assert_whole(), running()
+    operator.refused(
+        "restart", says=("isn't as the inventory asks for", "stage generation", "site.yml"), horaedb_settings={"query_engine": {"read_parallelism": 7}}
+    )
+    assert running() == before
+    assert cluster.assert_whole() == view
+    # Taken back, nothing is left of it.
+    assert operator.done("site").changed == 0
 
 
 @pytest.mark.parametrize(("host", "unit"), [("meta3", "horaemeta"), ("db3", "horaedb")])

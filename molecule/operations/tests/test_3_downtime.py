@@ -34,6 +34,9 @@ def test_a_node_is_away_for_longer_than_horaemeta_waits(
         operator.refused("downtime", "--limit", "db2", extra=BEGIN, says=("db1", "downtime"))
         operator.refused("restart", "--limit", "db3", says=("db1", "downtime"))
         operator.done("downtime", "--limit", "db1", extra=BEGIN)
+        # Tells what would be done, and neither does it nor waits for what only the doing brings.
+        assert operator.done("downtime", "--limit", "db1", "--check", extra=END).seconds < 30
+        assert not machines.runs("db1", "horaedb") and set(keys.downtimes()) == {"db1"}
         pass_time(away, since=began)
         assert set(cluster.view()) == SHARDS
         cluster.move_leader(next(host for host in cluster.members if host != cluster.leader()))

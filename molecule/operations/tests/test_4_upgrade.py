@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import pytest
 
@@ -10,6 +12,7 @@ from tests.support.cluster import Cluster
 from tests.support.keys import Keys
 from tests.support.load import Load
 from tests.support.operator import Operator, Processes, built
+from tests.support.services import assert_in_turn, restarts
 from tests.support.traffic import get
 
 # As long as a good start takes three times over, so that a bad one doesn't take the whole 60 s.
@@ -41,13 +44,15 @@ def replaced(before: Processes, after: Processes, units: Iterable[str] = ("horae
 
 
 def test_another_version_reaches_every_host(
-    operator: Operator, cluster: Cluster, load: Load, keys: Keys, binaries: Callable[..., dict[str, str]]
+    operator: Operator, cluster: Cluster, load: Load, keys: Keys, on: Callable[[str], Any], binaries: Callable[..., dict[str, str]]
 ) -> None:
-    """Breaks when a binary is staged and not started, or when the journal doesn't say what came instead of what."""
-    view = cluster.assert_whole()
+    """Breaks when a binary is staged and not started, two hosts are down at once, or the journal doesn't say what came instead of what."""
+    view, began = cluster.assert_whole(), time.monotonic()
     with load.phase("`upgrade.yml`, all six hosts") as phase:
         operator.done("upgrade", **binaries("2.2.0"))
     assert set(versions(cluster).values()) == {"2.2.0"}
+    members, nodes = restarts(on, cluster.members, "horaemeta", began), restarts(on, cluster.nodes, "horaedb", began)
+    assert_in_turn([*members, *nodes])
     assert cluster.assert_whole() == view
     assert all(move.failed <= 2 for move in phase.moves), phase.moves
     entry = keys.journal()[-1]
