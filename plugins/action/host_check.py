@@ -14,7 +14,7 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.horaedb.cluster.plugins.module_utils import hoststate
 from ansible_collections.horaedb.cluster.plugins.module_utils.findings import Finding, report
 from ansible_collections.horaedb.cluster.plugins.module_utils.inventory import build
-from ansible_collections.horaedb.cluster.plugins.plugin_utils.variables import Variables
+from ansible_collections.horaedb.cluster.plugins.plugin_utils.variables import HOSTS, Variables
 
 
 def _unreachable(host: str, said: str) -> Finding:
@@ -44,8 +44,7 @@ class ActionModule(ActionBase):
         variables = task_vars or {}
         _validation, args = self.validate_argument_spec(
             {
-                "members": {"type": "list", "elements": "str"},
-                "nodes": {"type": "list", "elements": "str"},
+                **HOSTS,
                 "host": {"type": "str"},
             }
         )

@@ -19,7 +19,7 @@ from ansible_collections.horaedb.cluster.plugins.module_utils.inventory import B
 from ansible_collections.horaedb.cluster.plugins.module_utils.observation import Observation
 from ansible_collections.horaedb.cluster.plugins.plugin_utils import artifacts, specs
 from ansible_collections.horaedb.cluster.plugins.plugin_utils.controller import begun, broken_lock
-from ansible_collections.horaedb.cluster.plugins.plugin_utils.variables import Variables
+from ansible_collections.horaedb.cluster.plugins.plugin_utils.variables import HOSTS, Variables
 
 # Seconds. An election took 4 to 6 s, 16 s where the leader was killed; without a leader nothing could be compared with the living cluster.
 ELECTION = 20
@@ -36,8 +36,7 @@ class ActionModule(ActionBase):
         variables = task_vars or {}
         _validation, args = self.validate_argument_spec(
             {
-                "members": {"type": "list", "elements": "str"},
-                "nodes": {"type": "list", "elements": "str"},
+                **HOSTS,
                 "live": {"type": "bool", "default": True},
                 "states": {"type": "dict", "default": {}},
                 "deploy": {"type": "bool", "default": False},

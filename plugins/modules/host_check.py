@@ -17,19 +17,9 @@ description:
     M(horaedb.cluster.topology_check) needs to know before members may be started.
 author:
   - the horaedb.cluster authors (@horaedb)
+extends_documentation_fragment:
+  - horaedb.cluster.hosts
 options:
-  members:
-    description:
-      - Inventory hosts of the HoraeMeta members.
-      - Not given, they are the hosts of the group that C(horaemeta_group) names, by default C(horaemeta).
-    type: list
-    elements: str
-  nodes:
-    description:
-      - Inventory hosts of the HoraeDB data nodes.
-      - Not given, they are the hosts of the group that C(horaedb_group) names, by default C(horaedb).
-    type: list
-    elements: str
   host:
     description:
       - Inventory host to look at, together with C(delegate_to) of the same name.

@@ -21,19 +21,9 @@ description:
   - docs/topology.md explains every rule and its reason.
 author:
   - the horaedb.cluster authors (@horaedb)
+extends_documentation_fragment:
+  - horaedb.cluster.hosts
 options:
-  members:
-    description:
-      - Inventory hosts of the HoraeMeta members.
-      - Not given, they are the hosts of the group that C(horaemeta_group) names, by default C(horaemeta).
-    type: list
-    elements: str
-  nodes:
-    description:
-      - Inventory hosts of the HoraeDB data nodes.
-      - Not given, they are the hosts of the group that C(horaedb_group) names, by default C(horaedb).
-    type: list
-    elements: str
   live:
     description:
       - Whether the living cluster is read and compared. It is read from the host that runs the task, in one module execution.

@@ -29,6 +29,8 @@ from ansible_collections.horaedb.cluster.plugins.plugin_utils.plain import plain
 ROLES = pathlib.Path(__file__).resolve().parents[2] / "roles"
 MEMBER_ROLES = ("horaemeta", "shard_keeper")
 NODE_ROLES = ("horaedb", "meta_proxy")
+# The options of the actions that read the inventory, documented in doc_fragments/hosts.py.
+HOSTS: dict[str, dict[str, Any]] = {"members": {"type": "list", "elements": "str"}, "nodes": {"type": "list", "elements": "str"}}
 
 
 @functools.cache
