@@ -197,7 +197,9 @@ class Transaction:
         binary = self.desired.binary
         stat = self.host.stat(posixpath.join(directory, binary.name)) if binary else None
         if binary and stat:
-            self.version = self.version or str(daemon_read.manifest(self.host, directory).get("version", ""))
+            known = str(daemon_read.manifest(self.host, directory).get("version", ""))
+            # Lost with the manifest, it is asked for again: a downgrade is told by it.
+            self.version = self.version or known or daemon_prove.version(self.host, self.desired, directory)
             manifest.update(program=binary.name, sha256=binary.sha256, binary=daemon_read.identity(stat), version=self.version)
         self.host.write(posixpath.join(directory, MANIFEST), json.dumps(manifest).encode(), TEXT_MODE, self.desired.group)
 

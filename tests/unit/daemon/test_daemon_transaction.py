@@ -373,6 +373,14 @@ def test_last_words_are_shown_without_secrets(host: FakeHost) -> None:
     assert "boom" in result["msg"] and "key_secret" in result["msg"] and "canary" not in json.dumps(result)
 
 
+def test_a_lost_manifest_is_written_again_with_the_version(host: FakeHost) -> None:
+    """Breaks when the next binary can't be told from an older one."""
+    converge(host, options())
+    pathlib.Path(host.at(path_in(options(), "manifest.json"))).unlink()
+    assert converge(host, options())["changed"]
+    assert converge(host, options())["after"]["version"] == "tinyd 1.0"
+
+
 # Taking it away
 
 
