@@ -163,7 +163,9 @@ class Mirrors:
         return self._first(same)
 
     def remarks(self) -> List[str]:
-        return ["A mirror failed, and the next one was asked. %s" % failure for failure in self.failures] + self._first(lambda source: source.remarks())
+        return ["A mirror failed, and the next one was asked. %s" % failure for failure in self.failures] + self._first(
+            lambda source: source.remarks()
+        )
 
     def _first(self, ask: Callable[[Artifact], T]) -> T:
         failures = []

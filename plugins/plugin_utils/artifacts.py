@@ -96,8 +96,8 @@ def _source(src: str, binary: Mapping[str, Any], expected: str | None, find_need
     if fetching.unchecked:
         return Unchecked(src, this_run().id, cache, open_url)
     raise Refused(
-        "binary.checksum is missing: a file from a URL is only taken when its sha256:<hex> is known. (With horae_unchecked_downloads=true it "
-        "is taken without, whatever it is.)"
+        "binary.checksum is missing (only horae_unchecked_downloads=true would do without): a file from a URL is only taken when its "
+        "sha256:<hex> is known."
     )
 
 

@@ -95,7 +95,7 @@ def layers_of(files: Files, tag: str, digest: str, architecture: str) -> list[La
 
 
 def _of_layout(files: Files, tag: str, digest: str, architecture: str) -> list[Layer]:
-    top = [entry for entry in _read(files, "index.json").get("manifests") or ()]
+    top = list(_read(files, "index.json").get("manifests") or ())
     chosen = _deep(files, top, digest) if digest else _tagged(top, tag)
     manifest = _document(files, chosen)
     if _is_index(chosen, manifest):
@@ -110,7 +110,8 @@ def _tagged(entries: Sequence[Mapping[str, Any]], tag: str) -> Mapping[str, Any]
     if len(found) == 1:
         return found[0]
     there = ", ".join(filter(None, names)) or "none has a name"
-    raise Refused("%s of its %d images %s (%s)." % ("none" if not found else "more than one", len(entries), "is " + tag if tag else "may be meant", there))
+    meant = "is " + tag if tag else "may be meant"
+    raise Refused("%s of its %d images %s (%s)." % ("more than one" if found else "none", len(entries), meant, there))
 
 
 def _deep(files: Files, entries: Sequence[Mapping[str, Any]], digest: str) -> Mapping[str, Any]:

@@ -53,9 +53,7 @@ def extract(layers: Sequence[Layer], path: str, write: Callable[[bytes], object]
             if number != entry.number:
                 continue
             stream = archive.extractfile(member)
-            if stream is None:
-                raise Refused("%s is in no layer." % path)
-            for chunk in iter(lambda: stream.read(_CHUNK), b""):
+            while chunk := stream.read(_CHUNK) if stream else b"":
                 write(chunk)
             return
 
@@ -107,7 +105,9 @@ def _program(tree: Tree, path: str) -> Entry:
     found = _resolved(tree, path)
     entry = tree.get(found)
     if entry is None:
-        others = sorted("/" + other for other in tree if posixpath.basename(other) == posixpath.basename(path) and not tree[other].is_folder)
+        others = sorted(
+            "/" + other for other in tree if posixpath.basename(other) == posixpath.basename(path) and not tree[other].is_folder
+        )
         raise Refused("there is no %s in it%s." % (path, "; there is %s" % ", ".join(others[:3]) if others else ""))
     if entry.kind != tarfile.REGTYPE:
         raise Refused("%s in it is not a file." % path)
@@ -144,7 +144,8 @@ def _tar(layer: Layer) -> Iterator[tarfile.TarFile]:
         stream.seek(0)
         if start == _ZSTD and "zst" not in tarfile.TarFile.OPEN_METH:
             raise Refused(
-                "%s is compressed with zstd, which this Python can't read: use Python 3.14 on the controller, or an image with gzip." % layer
+                "%s is compressed with zstd, which this Python can't read: use Python 3.14 on the controller, or an image with gzip."
+                % layer
             )
         try:
             with tarfile.open(fileobj=stream, mode="r:*") as archive:

@@ -75,7 +75,10 @@ def image_reference(text: str) -> ImageReference | None:
         raise Refused("%s: %r is not a tag." % (text, tag))
     if transport == REGISTRY:
         if not _NAME.match(name):
-            raise Refused("%s is not the name of an image: it is written docker://registry.example.com/name:tag@sha256:<digest>, in lower case." % text)
+            raise Refused(
+                "%s is not the name of an image: it is written docker://registry.example.com/name:tag@sha256:<digest>, in lower case."
+                % text
+            )
         if not tag and not digest:
             raise Refused("%s has neither a tag nor a digest: which version is meant?" % text)
     elif not base:

@@ -72,7 +72,9 @@ class Skopeo:
 
     def pull(self, reference: ImageReference, layout: pathlib.Path) -> None:
         """Into an OCI layout of its own, each blob compared with its digest by skopeo."""
-        self._call(["copy", "--quiet", "--dest-oci-accept-uncompressed-layers"], [reference.exact(), "oci:%s" % layout], reference, PULL_LIMIT)
+        self._call(
+            ["copy", "--quiet", "--dest-oci-accept-uncompressed-layers"], [reference.exact(), "oci:%s" % layout], reference, PULL_LIMIT
+        )
 
     def _call(self, verb: Sequence[str], words: Sequence[str], reference: ImageReference, limit: int) -> bytes:
         program = shutil.which("skopeo")

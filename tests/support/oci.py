@@ -18,7 +18,9 @@ LAYER = "application/vnd.oci.image.layer.v1.tar"
 PROGRAM = 0o755
 
 
-def member(name: str, content: bytes = b"", *, mode: int = PROGRAM, kind: bytes = tarfile.REGTYPE, target: str = "") -> tuple[tarfile.TarInfo, bytes]:
+def member(
+    name: str, content: bytes = b"", *, mode: int = PROGRAM, kind: bytes = tarfile.REGTYPE, target: str = ""
+) -> tuple[tarfile.TarInfo, bytes]:
     info = tarfile.TarInfo(name)
     info.size, info.mode, info.type, info.linkname = len(content), mode, kind, target
     return info, content
@@ -69,7 +71,8 @@ class Layout:
     def index(self, images: Mapping[str, Sequence[bytes]], tag: str = "") -> str:
         """One image for each architecture, under one name."""
         entries = [
-            dict(self._manifest(layers, architecture), platform={"os": "linux", "architecture": architecture}) for architecture, layers in images.items()
+            dict(self._manifest(layers, architecture), platform={"os": "linux", "architecture": architecture})
+            for architecture, layers in images.items()
         ]
         return self._name(self._store({"schemaVersion": 2, "mediaType": INDEX, "manifests": entries}, INDEX), tag)
 

@@ -84,7 +84,9 @@ def cache(tmp_path: pathlib.Path) -> pathlib.Path:
     return tmp_path / "cache"
 
 
-def image(client: Any, cache: pathlib.Path, text: str = TAG, expected: str | None = None, run: str = "one", registry: Registry | None = None) -> Image:
+def image(
+    client: Any, cache: pathlib.Path, text: str = TAG, expected: str | None = None, run: str = "one", registry: Registry | None = None
+) -> Image:
     reference = image_reference(text)
     assert reference
     return Image(reference, PATH, expected, cache, Skopeo(registry or Registry(), "amd64", client), run)
@@ -159,7 +161,9 @@ def test_a_damaged_image_leaves_nothing(client: Client, cache: pathlib.Path, dam
 
 @pytest.mark.parametrize("pinned", [False, True])
 def test_a_registry_that_is_down_leaves_nothing(client: Client, cache: pathlib.Path, pinned: bool) -> None:
-    client.said = 'time="x" level=fatal msg="Get \\"https://registry.example.com/v2/\\": dial tcp 192.0.2.1:443: connect: connection refused"'
+    client.said = (
+        'time="x" level=fatal msg="Get \\"https://registry.example.com/v2/\\": dial tcp 192.0.2.1:443: connect: connection refused"'
+    )
     with pytest.raises(Refused, match="^%s.*: nothing listens there .*connection refused" % TAG):
         image(client, cache, TAG + "@sha256:" + "1" * 64 if pinned else TAG).local()
     client.said = ""
@@ -185,7 +189,14 @@ def test_how_skopeo_is_called(client: Client, cache: pathlib.Path) -> None:
     image(client, cache, registry=Registry(tls_verify=False)).local()
     ask, pull = client.calls
     assert ask == ["--override-os=linux", "--override-arch=amd64", "inspect", "--raw", "--tls-verify=false", TAG]
-    assert pull[:6] == ["--override-os=linux", "--override-arch=amd64", "copy", "--quiet", "--dest-oci-accept-uncompressed-layers", "--src-tls-verify=false"]
+    assert pull[:6] == [
+        "--override-os=linux",
+        "--override-arch=amd64",
+        "copy",
+        "--quiet",
+        "--dest-oci-accept-uncompressed-layers",
+        "--src-tls-verify=false",
+    ]
     client.calls.clear()
     image(client, cache, TAG + "2").local()
     assert "--tls-verify=true" in client.calls[0] and client.authfiles == []
@@ -223,7 +234,12 @@ def test_what_skopeo_says_is_explained(said: str, words: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "host"),
-    [("docker://apache/horaedb-server:v2", "docker.io"), ("docker://localhost/a:v", "localhost"), ("docker://registry:5000/a:v", "registry:5000"), ("docker://db:v", "docker.io")],
+    [
+        ("docker://apache/horaedb-server:v2", "docker.io"),
+        ("docker://localhost/a:v", "localhost"),
+        ("docker://registry:5000/a:v", "registry:5000"),
+        ("docker://db:v", "docker.io"),
+    ],
 )
 def test_logins_are_filed_by_registry(text: str, host: str) -> None:
     reference = image_reference(text)
@@ -264,4 +280,6 @@ def test_a_changed_archive_is_read_again(layout: Layout, tmp_path: pathlib.Path,
 def test_switches_that_are_none() -> None:
     with pytest.raises(Refused, match="horae_registry_tls_verify is neither true nor false"):
         Fetching.of({**FETCHING, "horae_registry_tls_verify": "perhaps"})
-    assert Fetching.of({**FETCHING, "horae_registry_tls_verify": "no", "horae_unchecked_downloads": "true"}) == Fetching(Registry(tls_verify=False), unchecked=True)
+    assert Fetching.of({**FETCHING, "horae_registry_tls_verify": "no", "horae_unchecked_downloads": "true"}) == Fetching(
+        Registry(tls_verify=False), unchecked=True
+    )

@@ -45,7 +45,11 @@ def program(layout: Layout, path: str = PATH, tag: str = "", digest: str = "", a
         pytest.param([[OLD], [NEW, member("usr/bin/.wh..wh..opq")]], b"new", id="an emptied folder"),
         pytest.param([[OLD, NEW]], b"new", id="twice in one layer"),
         pytest.param([[member("opt/db", b"real"), hard_link("usr/bin/horaedb-server", "opt/db")]], b"real", id="a hard link"),
-        pytest.param([[member("opt/db", b"real")], [hard_link("usr/bin/horaedb-server", "opt/db"), member("opt/.wh.db")]], b"real", id="its first name is gone"),
+        pytest.param(
+            [[member("opt/db", b"real")], [hard_link("usr/bin/horaedb-server", "opt/db"), member("opt/.wh.db")]],
+            b"real",
+            id="its first name is gone",
+        ),
         pytest.param([[member("opt/db", b"real"), symlink("usr/bin/horaedb-server", "../../opt/db")]], b"real", id="a relative link"),
         pytest.param([[member("opt/db", b"real"), symlink("usr/bin/horaedb-server", "/opt/db")]], b"real", id="an absolute link"),
         pytest.param([[member("bin/horaedb-server", b"real"), symlink("usr/bin", "/bin")]], b"real", id="a linked folder"),
@@ -125,23 +129,35 @@ def test_a_damaged_blob(layout: Layout, damage: str, which: str) -> None:
         blob.unlink()
     else:
         blob.write_bytes(content[:-9] if damage == "truncated" else content[:-9] + b"x" * 9)
-    words = {"truncated": r"is damaged: %d of %d bytes are there" % (len(content) - 9, len(content)), "changed": "its content has sha256", "missing": "is missing in it"}
+    words = {
+        "truncated": r"is damaged: %d of %d bytes are there" % (len(content) - 9, len(content)),
+        "changed": "its content has sha256",
+        "missing": "is missing in it",
+    }
     with pytest.raises(Refused, match=words[damage]):
         program(layout)
 
 
 @pytest.mark.parametrize(
     ("content", "words"),
-    [(b"\x28\xb5\x2f\xfd rest", "zstd, which this Python can't read"), (b"no tar" * 200, "can't be unpacked"), (layer(OLD)[:-20], "can't be unpacked")],
+    [
+        (b"\x28\xb5\x2f\xfd rest", "zstd, which this Python can't read"),
+        (b"no tar" * 200, "can't be unpacked"),
+        (layer(OLD)[:-20], "can't be unpacked"),
+    ],
 )
-def test_a_layer_that_is_what_it_was_made_as_but_no_archive(layout: Layout, content: bytes, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_layer_that_is_what_it_was_made_as_but_no_archive(
+    layout: Layout, content: bytes, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(oci.gzip, "decompress", lambda given: given)
     layout.image([content])
     with pytest.raises(Refused, match=words):
         program(layout)
 
 
-@pytest.mark.parametrize("text", ["{}", "[]", '{"manifests": [1]}', '{"manifests": [{"digest": "md5:1"}]}', "no json", '{"manifests": [{}]}'])
+@pytest.mark.parametrize(
+    "text", ["{}", "[]", '{"manifests": [1]}', '{"manifests": [{"digest": "md5:1"}]}', "no json", '{"manifests": [{}]}']
+)
 def test_an_index_that_is_none(layout: Layout, text: str) -> None:
     (layout.path / "index.json").write_text(text)
     with pytest.raises(Refused, match="not JSON|isn't one|names a blob|none of its 0"):

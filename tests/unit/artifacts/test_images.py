@@ -12,9 +12,17 @@ DIGEST = "sha256:" + "0a" * 32
 @pytest.mark.parametrize(
     ("text", "parts", "exact"),
     [
-        ("docker://apache/horaedb-server:v2.1.0", ("docker", "apache/horaedb-server", "v2.1.0", ""), "docker://apache/horaedb-server:v2.1.0"),
+        (
+            "docker://apache/horaedb-server:v2.1.0",
+            ("docker", "apache/horaedb-server", "v2.1.0", ""),
+            "docker://apache/horaedb-server:v2.1.0",
+        ),
         ("docker://localhost:5000/a/b@" + DIGEST, ("docker", "localhost:5000/a/b", "", DIGEST), "docker://localhost:5000/a/b@" + DIGEST),
-        ("docker://r.example.com:5000/a:t@" + DIGEST, ("docker", "r.example.com:5000/a", "t", DIGEST), "docker://r.example.com:5000/a@" + DIGEST),
+        (
+            "docker://r.example.com:5000/a:t@" + DIGEST,
+            ("docker", "r.example.com:5000/a", "t", DIGEST),
+            "docker://r.example.com:5000/a@" + DIGEST,
+        ),
         ("docker://[2001:db8::1]:5000/a:t", ("docker", "[2001:db8::1]:5000/a", "t", ""), "docker://[2001:db8::1]:5000/a:t"),
         ("docker://registry:5000/a:t", ("docker", "registry:5000/a", "t", ""), "docker://registry:5000/a:t"),
         ("oci-archive:/x/db.tar", ("oci-archive", "/x/db.tar", "", ""), "oci-archive:/x/db.tar"),

@@ -152,7 +152,7 @@ def test_a_missing_file_reaches_no_host(tmp_path: pathlib.Path) -> None:
     ("binary", "says"),
     [
         ({"src": "{program}", "checksum": "sha256:" + "0" * 64}, "it is another file than was meant."),
-        ({"src": "http://127.0.0.1:1/tinyd"}, "it is taken without, whatever it is.)"),
+        ({"src": "http://127.0.0.1:1/tinyd"}, "only taken when its sha256:<hex> is known."),
         ({}, "a path, an address, an image, or a list of these."),
         ({"src": []}, "a path, an address, an image, or a list of these."),
         ({"src": ["{program}", 7]}, "a path, an address, an image, or a list of these."),

@@ -114,11 +114,18 @@ def mirrors(tmp_path: pathlib.Path, *urls: str) -> Mirrors:
 def test_mirrors_are_tried_in_their_order_and_what_failed_is_told(tmp_path: pathlib.Path, server: str) -> None:
     """Breaks when a mirror with another file stops the search, or is passed over in silence."""
     (tmp_path / "www" / "other").write_bytes(b"another program")
-    tried = mirrors(tmp_path, server + "/missing", server + "/cut", server + "/other", "http://127.0.0.1:1/x", server + "/program", server + "/never")
+    tried = mirrors(
+        tmp_path, server + "/missing", server + "/cut", server + "/other", "http://127.0.0.1:1/x", server + "/program", server + "/never"
+    )
     assert tried.sha256() == SHA256 and Handler.asked == []
     assert tried.local().read_bytes() == CONTENT
     assert Handler.asked == ["/missing", "/cut", "/other", "/program"]
-    words = ("/missing answers 404", "/cut broke off after 100 of 9000", "/other answered a file with sha256:", "127.0.0.1:1/x: Connection refused")
+    words = (
+        "/missing answers 404",
+        "/cut broke off after 100 of 9000",
+        "/other answered a file with sha256:",
+        "127.0.0.1:1/x: Connection refused",
+    )
     assert [word in remark for word, remark in zip(words, tried.remarks())] == [True] * 4, tried.remarks()
     assert len(tried.remarks()) == 4 and "the next one was asked" in tried.remarks()[0]
 
@@ -153,7 +160,9 @@ def test_a_file_that_nothing_vouches_for_is_fetched_once_in_a_run_and_told(tmp_p
 
     assert unchecked("one").sha256() == SHA256
     assert unchecked("one").local().read_bytes() == CONTENT
-    assert unchecked("one").remarks() == [server + "/program was taken unchecked. What it answered has the checksum sha256:%s; write that down." % SHA256]
+    assert unchecked("one").remarks() == [
+        server + "/program was taken unchecked. What it answered has the checksum sha256:%s; write that down." % SHA256
+    ]
     assert len(Handler.asked) == 1
     (tmp_path / "www" / "program").write_bytes(b"changed")
     assert unchecked("two").local().read_bytes() == b"changed" and len(Handler.asked) == 2
@@ -165,7 +174,14 @@ def test_a_file_that_nothing_vouches_for_is_fetched_once_in_a_run_and_told(tmp_p
 
 def test_what_may_change_is_asked_once_in_a_run(tmp_path: pathlib.Path) -> None:
     answers = iter("abcd")
-    assert [once_in_a_run(tmp_path, run, "tag", lambda: next(answers)) for run in ("1", "1", "2", "2", "", "")] == ["a", "a", "b", "b", "c", "d"]
+    assert [once_in_a_run(tmp_path, run, "tag", lambda: next(answers)) for run in ("1", "1", "2", "2", "", "")] == [
+        "a",
+        "a",
+        "b",
+        "b",
+        "c",
+        "d",
+    ]
 
 
 def test_a_refused_connection_is_told(tmp_path: pathlib.Path) -> None:
