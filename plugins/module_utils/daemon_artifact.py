@@ -70,6 +70,7 @@ class LocalFile:
         return self.path.stat().st_size
 
     def local(self) -> pathlib.Path:
+        self.sha256()
         return self.path
 
     def remarks(self) -> List[str]:
@@ -203,7 +204,7 @@ def kept(cache: pathlib.Path, sha256: str) -> Optional[pathlib.Path]:
     return path if path.exists() and digest_of(path, cache) == sha256 else None
 
 
-def keep(cache: pathlib.Path, write: Callable[[IO[bytes]], None], check: Callable[[str], None] = lambda got: None) -> pathlib.Path:
+def keep(cache: pathlib.Path, write: Callable[[IO[bytes]], None], check: Optional[Callable[[str], None]] = None) -> pathlib.Path:
     """A file of the cache, named by the digest of what was written. `check` may refuse the digest."""
     folder = cache / "artifacts"
     folder.mkdir(parents=True, exist_ok=True)
@@ -211,7 +212,8 @@ def keep(cache: pathlib.Path, write: Callable[[IO[bytes]], None], check: Callabl
         write(stream)
         stream.flush()
         got = _sha256(pathlib.Path(name))
-        check(got)
+        if check:
+            check(got)
         os.replace(name, folder / got)
     return folder / got
 

@@ -117,7 +117,7 @@ def told() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise Refused("the controller can't keep it in %s: %s." % (cache_dir(os.environ), error.strerror or error)) from error
+        raise Refused("%s on the controller: %s." % (error.filename or cache_dir(os.environ), error.strerror or error)) from error
 
 
 def wanted(read: Variables, role: str, hosts: Sequence[str]) -> dict[str, list[str]]:
