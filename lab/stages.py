@@ -9,13 +9,15 @@ from typing import Optional
 from lab import artifact, sanity
 from lab.console import LabError
 from lab.context import Context
-from lab.environment import ENGINE, TOOL, VENV
+from lab.environment import ENGINE, REGISTRY, TOOL, VENV, WHEELS
 from lab.model import Lab
 from lab.paths import ROOT
 
 MOLECULE = ROOT / "molecule"
 MOLECULE_PREFIX = "molecule:"
 ON_REQUEST = ("chaos",)
+# What a scenario needs besides Ansible and an engine; nobody else has to install it.
+MORE = {"artifacts": (REGISTRY,), "airgap": (WHEELS,)}
 # What of the controller's side imports nothing of Ansible's, which has no types.
 TYPED = [f"plugins/plugin_utils/{name}.py" for name in ("images", "image_layers", "image_tree", "image_artifact", "skopeo")]
 # A test that hangs shows where, before the stage's time is over.
