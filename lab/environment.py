@@ -17,10 +17,16 @@ from lab.paths import CACHE, ROOT, TOOLS, TOOLS_BIN, locked
 REQUIREMENTS = {"demo": ROOT / "requirements.txt", "test": ROOT / "requirements-test.txt"}
 OLDEST_PYTHON = (3, 11)
 PIP_TIMEOUT = 1200
-TOOL_PACKAGES = ("etcd-server", "etcd-client")
 # What can be asked for; a linter needs no hosts and shall not wait for an engine.
-VENV, ENGINE, TOOL = "venv", "engine", "tools"
+VENV, ENGINE, TOOL, REGISTRY, WHEELS = "venv", "engine", "tools", "registry", "wheels"
 EVERYTHING = (VENV, ENGINE, TOOL)
+# Packages that are unpacked and not installed, so that no service of them starts: what for, and the programs that tell they are there.
+TOOL_PACKAGES = {
+    TOOL: ("for the simulator", {"etcd-server": "etcd", "etcd-client": "etcdctl"}),
+    REGISTRY: ("for the tests of images", {"docker-registry": "docker-registry"}),
+}
+# The Python of a lab host, which is the controller where there is no network.
+PYTHONS = {"bookworm": "3.11", "bullseye": "3.9", "trixie": "3.13"}
 
 
 def _suitable_python() -> str:
@@ -59,16 +65,35 @@ def _make_venv(venv: Path, requirements: Path) -> None:
     (venv / ".complete").touch()
 
 
-def _has_etcd() -> bool:
-    return all((TOOLS_BIN / name).exists() or shutil.which(name) for name in ("etcd", "etcdctl"))
+def wheels_path(distro: str) -> Path:
+    """Ansible's wheels for a lab host, fetched beforehand: the tests themselves fetch nothing."""
+    return CACHE / f"wheels-{distro}-{venv_path('test').name.rpartition('-')[2]}"
 
 
-def _fetch_tools() -> None:
+def _make_wheels(distro: str) -> None:
+    target = wheels_path(distro)
+    say(f"fetching Ansible's wheels for Python {PYTHONS[distro]} into {target}, for a host without a network")
+    pip = [str(venv_path("test") / "bin" / "python"), "-m", "pip", "--disable-pip-version-check"]
+    with tempfile.TemporaryDirectory(prefix="wheels-", dir=CACHE) as folder:
+        pins = Path(folder) / "constraints"
+        pins.write_text(run([*pip, "list", "--format=freeze"], timeout=60).stdout)
+        wheels = Path(folder) / "wheels"
+        kind = ["--only-binary=:all:", "--python-version", PYTHONS[distro], "--constraint", str(pins)]
+        run([*pip, "download", "--dest", str(wheels), *kind, "--requirement", str(REQUIREMENTS["demo"]), "pip"], timeout=PIP_TIMEOUT)
+        wheels.rename(target)
+
+
+def _has(tool: str) -> bool:
+    return all((TOOLS_BIN / name).exists() or shutil.which(name) for name in TOOL_PACKAGES[tool][1].values())
+
+
+def _fetch_tools(tool: str) -> None:
+    reason, wanted = TOOL_PACKAGES[tool]
     if shutil.which("apt-get") is None or shutil.which("dpkg") is None:
-        raise LabError("the tests need etcd and etcdctl: put them on PATH")
-    say(f"unpacking {' and '.join(TOOL_PACKAGES)} into {TOOLS}, for the simulator; nothing of it is installed on this machine")
+        raise LabError(f"the tests need {' and '.join(wanted.values())}: put them on PATH")
+    say(f"unpacking {' and '.join(wanted)} into {TOOLS}, {reason}; nothing of it is installed on this machine")
     with tempfile.TemporaryDirectory(prefix="tools-", dir=CACHE) as folder:
-        download = ["apt-get", "download", "--quiet", *TOOL_PACKAGES]
+        download = ["apt-get", "download", "--quiet", *wanted]
         # apt drops to a user of its own, which cannot write into a private folder.
         Path(folder).chmod(0o755)
         if run(download, cwd=Path(folder), check=False, timeout=300).returncode != 0:
@@ -89,6 +114,8 @@ def _missing_packages(purpose: str, parts: Collection[str], distro: str) -> dict
             missing["openssh-client"] = "Ansible reaches the hosts by ssh"
         if shutil.which("mmdebstrap") is None and not image.exists(distro):
             missing["mmdebstrap"] = "makes the image of the hosts from Debian packages"
+    if REGISTRY in parts and shutil.which("skopeo") is None:
+        missing["skopeo"] = "the collection pulls images with it"
     return missing
 
 
@@ -105,10 +132,14 @@ def ensure(purpose: str, parts: Collection[str] = EVERYTHING) -> Path:
         with locked(venv.name):
             if not _is_complete(venv):
                 _make_venv(venv, REQUIREMENTS[purpose])
-    if TOOL in parts and not _has_etcd():
+    for tool in [tool for tool in TOOL_PACKAGES if tool in parts and not _has(tool)]:
         with locked("tools"):
-            if not _has_etcd():
-                _fetch_tools()
+            if not _has(tool):
+                _fetch_tools(tool)
+    if WHEELS in parts and not wheels_path(distro).exists():
+        with locked("wheels"):
+            if not wheels_path(distro).exists():
+                _make_wheels(distro)
     if ENGINE in parts:
         image.ensure(distro)
     return venv / "bin"

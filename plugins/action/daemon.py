@@ -16,7 +16,7 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.horaedb.cluster.plugins.module_utils import daemon_desired, daemon_look, daemon_options
 from ansible_collections.horaedb.cluster.plugins.module_utils.daemon_artifact import Artifact
 from ansible_collections.horaedb.cluster.plugins.module_utils.daemon_desired import Refused
-from ansible_collections.horaedb.cluster.plugins.plugin_utils.artifacts import source_of
+from ansible_collections.horaedb.cluster.plugins.plugin_utils.artifacts import FETCHING, Fetching, source_of, told
 from ansible_collections.horaedb.cluster.plugins.plugin_utils.plain import plain
 
 MODULE = "horaedb.cluster.daemon"
@@ -26,7 +26,8 @@ MODULE = "horaedb.cluster.daemon"
 def _hinting(args: Dict[str, Any]) -> Iterator[None]:
     """What is wrong with a binary is said in the names of the options; whoever wrote the task knows who sets them."""
     try:
-        yield
+        with told():
+            yield
     except Refused as refused:
         raise Refused(" ".join(filter(None, [str(refused), args["binary"].get("hint")]))) from None
 
@@ -49,7 +50,7 @@ class ActionModule(ActionBase):
 
     def _transaction(self, args: Dict[str, Any], task_vars: Dict[str, Any]) -> Dict[str, Any]:
         with _hinting(args):
-            source = self._source(args)
+            source = self._source(args, task_vars)
             if source:
                 args["binary"] = dict(args["binary"], checksum="sha256:" + source.sha256(), size=source.size())
         seen = self._look(args)
@@ -89,12 +90,13 @@ class ActionModule(ActionBase):
             return None
         return daemon_look.unchanged(desired, options, said)
 
-    def _source(self, args: Dict[str, Any]) -> Optional[Artifact]:
+    def _source(self, args: Dict[str, Any], task_vars: Dict[str, Any]) -> Optional[Artifact]:
         """None where no binary is wanted; the module itself tells what is wrong with options of the wrong form."""
         binary = args.get("binary")
         if not isinstance(binary, dict) or args.get("state", "started") not in ("started", "restarted"):
             return None
-        return source_of(binary, self._find_needle)
+        given = {name: plain(self._templar.template(task_vars[name])) if name in task_vars else value for name, value in FETCHING.items()}
+        return source_of(binary, self._find_needle, Fetching.of(given))
 
     def _send(self, binary: Dict[str, Any], local: pathlib.Path) -> Dict[str, Any]:
         shell = self._connection._shell

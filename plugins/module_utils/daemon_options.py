@@ -27,9 +27,9 @@ def argument_spec() -> Dict[str, Any]:
             "type": "dict",
             "options": {
                 "name": required,
-                "src": text,
-                "url": text,
+                "src": {"type": "raw"},
                 "checksum": text,
+                "image_path": text,
                 "version_command": {"type": "list", "elements": "str", "default": []},
                 "path": path,
                 "hint": {"type": "str"},

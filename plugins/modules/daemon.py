@@ -47,14 +47,20 @@ options:
         required: true
       src:
         description:
-          - Path on the controller, looked up from the current directory first, then like the C(src) of M(ansible.builtin.copy).
-          - An address with C(://) in it is taken as O(binary.url).
-        type: str
-      url:
-        description: Address (http, https or file). The controller fetches it once, and only when a host lacks the binary.
-        type: str
+          - A path on the controller, looked up from the current directory first, then like the C(src) of M(ansible.builtin.copy).
+          - Or an address (http, https or file), or an image (C(docker://registry/name:tag@sha256:digest), C(oci-archive:/path) or
+            C(docker-archive:/path)). The controller fetches it once, and only when a host lacks the binary or its digest isn't known.
+          - Or a list of these, tried in their order until one has it.
+          - How registries are asked is set by the variables C(horae_registry_username), C(horae_registry_password),
+            C(horae_registry_tls_verify) and C(horae_image_architecture).
+        type: raw
       checksum:
-        description: C(sha256:) followed by the digest in hex. Required with O(binary.url), verified whenever given.
+        description:
+          - C(sha256:) followed by the digest of the binary in hex. Verified whenever given.
+          - Required with an address, unless the variable C(horae_unchecked_downloads) is true.
+        type: str
+      image_path:
+        description: Path of the binary in an image. Not set, it is C(/usr/bin/) and the name.
         type: str
       hint:
         description: Where these options are set, such as the names of variables. It ends the message when the binary can't be had.

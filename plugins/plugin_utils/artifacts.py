@@ -10,28 +10,95 @@ already deployed the members.
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
-from collections.abc import Callable, Sequence
+import pathlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ansible.errors import AnsibleError
+from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.module_utils.urls import open_url
-from ansible_collections.horaedb.cluster.plugins.module_utils.daemon_artifact import Artifact, artifact, cache_dir
-from ansible_collections.horaedb.cluster.plugins.module_utils.daemon_desired import Refused
-from ansible_collections.horaedb.cluster.plugins.module_utils.findings import Finding
-from ansible_collections.horaedb.cluster.plugins.plugin_utils.variables import Variables
+from ansible_collections.horaedb.cluster.plugins.module_utils.daemon_artifact import (
+    Artifact,
+    Download,
+    LocalFile,
+    Mirrors,
+    Unchecked,
+    cache_dir,
+)
+from ansible_collections.horaedb.cluster.plugins.module_utils.daemon_desired import Refused, sha256_of
+from ansible_collections.horaedb.cluster.plugins.module_utils.findings import WARNING, Finding
+from ansible_collections.horaedb.cluster.plugins.plugin_utils.controller import this_run
+from ansible_collections.horaedb.cluster.plugins.plugin_utils.image_artifact import Image
+from ansible_collections.horaedb.cluster.plugins.plugin_utils.images import image_reference
+from ansible_collections.horaedb.cluster.plugins.plugin_utils.skopeo import Registry, Skopeo
+from ansible_collections.horaedb.cluster.plugins.plugin_utils.variables import Variables, defaults
 
 FindNeedle = Callable[[str, str], str]
 
+# Variables about fetching, the same for all daemons, and what they are where nobody sets them.
+FETCHING = {
+    "horae_unchecked_downloads": False,
+    "horae_registry_username": "",
+    "horae_registry_password": "",
+    "horae_registry_tls_verify": True,
+    "horae_image_architecture": "amd64",
+}
 
-def source_of(binary: dict[str, Any], find_needle: FindNeedle) -> Artifact:
-    """What the option `binary` of the module `daemon` names. Raises Refused."""
-    # One variable of the roles names either kind.
-    if "://" in str(binary.get("src") or ""):
-        binary = dict(binary, src=None, url=binary["src"])
-    elif binary.get("src"):
-        binary = dict(binary, src=_on_controller(binary["src"], find_needle))
-    return artifact(binary, cache_dir(os.environ), open_url)
+
+@dataclass(frozen=True)
+class Fetching:
+    """How sources are asked."""
+
+    registry: Registry = Registry()
+    architecture: str = "amd64"
+    unchecked: bool = False
+
+    @staticmethod
+    def of(values: Mapping[str, Any]) -> Fetching:
+        def yes(name: str) -> bool:
+            try:
+                return bool(boolean(values[name]))
+            except TypeError:
+                raise Refused("%s is neither true nor false." % name) from None
+
+        text = {name: "" if values[name] is None else str(values[name]) for name in FETCHING}
+        registry = Registry(text["horae_registry_username"], text["horae_registry_password"], yes("horae_registry_tls_verify"))
+        return Fetching(registry, text["horae_image_architecture"], yes("horae_unchecked_downloads"))
+
+
+def source_of(binary: Mapping[str, Any], find_needle: FindNeedle, fetching: Fetching) -> Artifact:
+    """What the option `binary` of the module `daemon` names: a file, an address, an image, or a list of them. Raises Refused."""
+    given = binary.get("src")
+    named = list(given) if isinstance(given, (list, tuple)) else [given]
+    if not named or not all(isinstance(src, str) and src for src in named):
+        raise Refused("binary.src says where %s comes from: a path, an address, an image, or a list of these." % binary.get("name"))
+    expected = sha256_of(binary["checksum"], "binary.checksum") if binary.get("checksum") else None
+    sources = [_source(src, binary, expected, find_needle, fetching) for src in named]
+    return sources[0] if len(sources) == 1 else Mirrors(sources)
+
+
+def _source(src: str, binary: Mapping[str, Any], expected: str | None, find_needle: FindNeedle, fetching: Fetching) -> Artifact:
+    cache = cache_dir(os.environ)
+    image = image_reference(src)
+    if image:
+        if image.archive:
+            image = replace(image, name=_on_controller(image.name, find_needle))
+        path = str(binary.get("image_path") or "/usr/bin/%s" % binary.get("name"))
+        return Image(image, path, expected, cache, Skopeo(fetching.registry, fetching.architecture), this_run().id)
+    if "://" not in src:
+        return LocalFile(pathlib.Path(_on_controller(src, find_needle)), expected, cache)
+    if expected:
+        return Download(src, expected, cache, open_url)
+    if fetching.unchecked:
+        return Unchecked(src, this_run().id, cache, open_url)
+    raise Refused(
+        "binary.checksum is missing (only horae_unchecked_downloads=true would do without): a file from a URL is only taken when its "
+        "sha256:<hex> is known."
+    )
 
 
 def _on_controller(src: str, find_needle: FindNeedle) -> str:
@@ -44,19 +111,40 @@ def _on_controller(src: str, find_needle: FindNeedle) -> str:
         raise Refused("binary.src: %s isn't on the controller, where %s is the current directory." % (src, os.getcwd())) from None
 
 
+@contextlib.contextmanager
+def told() -> Iterator[None]:
+    """What the controller's own disk refuses is said like everything else."""
+    try:
+        yield
+    except OSError as error:
+        raise Refused("%s on the controller: %s." % (error.filename or cache_dir(os.environ), error.strerror or error)) from error
+
+
+def wanted(read: Variables, role: str, hosts: Sequence[str]) -> dict[str, list[str]]:
+    """The different options `binary` of a role, as JSON, each with its hosts. Hosts that name none are left out: argument_specs tell that."""
+    found: dict[str, list[str]] = {}
+    names = {"src": role + "_binary", "checksum": role + "_checksum", "image_path": role + "_image_binary"}
+    for host in hosts:
+        values = read.of(host, {variable: defaults(role).get(variable) for variable in names.values()})
+        if values[role + "_binary"]:
+            binary = {option: values[variable] for option, variable in names.items()}
+            found.setdefault(json.dumps({"name": role + "-server", **binary}), []).append(host)
+    return found
+
+
 def problems(read: Variables, members: Sequence[str], nodes: Sequence[str], find_needle: FindNeedle) -> list[Finding]:
-    """Files that are missing or not what their checksum says, addresses without one. Nothing is fetched."""
+    """Programs that can't be had, or aren't what they should be. Whatever isn't on the controller yet is fetched here."""
     found = []
     for role, hosts in (("horaemeta", members), ("horaedb", nodes)):
-        wanted: dict[tuple[str, str], list[str]] = {}
-        for host in hosts:
-            values = read.of(host, {role + "_binary": None, role + "_checksum": None})
-            if values[role + "_binary"]:
-                pair = str(values[role + "_binary"]), str(values[role + "_checksum"] or "")
-                wanted.setdefault(pair, []).append(host)
-        for (src, checksum), users in wanted.items():
+        for text, users in wanted(read, role, hosts).items():
             try:
-                source_of({"name": role, "src": src, "checksum": checksum}, find_needle).sha256()
+                with told():
+                    source = source_of(json.loads(text), find_needle, Fetching.of(read.of(users[0], FETCHING)))
+                    source.sha256()
+                    source.local()
+                    remarks = source.remarks()
             except Refused as refused:
                 found.append(Finding("artifact.binary", tuple(users), str(refused), "Correct %s_binary or %s_checksum." % (role, role)))
+                continue
+            found += [Finding("artifact.source", tuple(users), remark, "It is set by %s_binary." % role, WARNING) for remark in remarks]
     return found

@@ -300,9 +300,9 @@ def test_a_wrong_checksum_reaches_no_host(tiny: Daemon) -> None:
 
 def test_a_binary_from_a_url(tiny: Daemon) -> None:
     sha256 = hashlib.sha256((HERE / "tinyd").read_bytes()).hexdigest()
-    binary = {"name": "tinyd", "url": (HERE / "tinyd").as_uri(), "checksum": "sha256:" + sha256}
+    binary = {"name": "tinyd", "src": (HERE / "tinyd").as_uri(), "checksum": "sha256:" + sha256}
     assert tiny.run(binary=binary)["started"] and tiny.executions == 2
-    assert tiny.run(binary=dict(binary, url="http://127.0.0.1:1/gone"))["changed"] is False, "what the host has is not fetched"
+    assert tiny.run(binary=dict(binary, src="http://127.0.0.1:1/gone"))["changed"] is False, "what the host has is not fetched"
 
 
 def test_a_sudo_user(tiny: Daemon) -> None:

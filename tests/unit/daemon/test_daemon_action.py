@@ -156,10 +156,14 @@ def test_a_missing_file_reaches_no_host(tmp_path: pathlib.Path) -> None:
     [
         ({"src": "{program}", "checksum": "sha256:" + "0" * 64}, "it is another file than was meant."),
         ({"src": "http://127.0.0.1:1/tinyd"}, "only taken when its sha256:<hex> is known."),
+        ({}, "a path, an address, an image, or a list of these."),
+        ({"src": []}, "a path, an address, an image, or a list of these."),
+        ({"src": ["{program}", 7]}, "a path, an address, an image, or a list of these."),
+        ({"src": "docker://example.com/tinyd"}, "neither a tag nor a digest: which version is meant?"),
     ],
 )
-def test_a_wrong_binary_is_said_with_what_sets_it(binary: Dict[str, str], says: str, program: pathlib.Path) -> None:
-    named = {key: value.format(program=program) for key, value in binary.items()}
+def test_a_wrong_binary_is_said_with_what_sets_it(binary: Dict[str, Any], says: str, program: pathlib.Path) -> None:
+    named = {key: value.format(program=program) if isinstance(value, str) else value for key, value in binary.items()}
     action = Action({"binary": {"name": "tinyd", "hint": "It is set by tiny_binary.", **named}}, [])
     result = action.run(task_vars={})
     assert result["failed"] and result["msg"].endswith(says + " It is set by tiny_binary.") and action.executed == []
