@@ -86,11 +86,11 @@ def _source(src: str, binary: Mapping[str, Any], expected: str | None, find_need
     image = image_reference(src)
     if image:
         if image.archive:
-            image = replace(image, name=_on_controller(image.name, find_needle))
+            image = replace(image, name=on_controller(image.name, find_needle))
         path = str(binary.get("image_path") or "/usr/bin/%s" % binary.get("name"))
         return Image(image, path, expected, cache, Skopeo(fetching.registry, fetching.architecture), this_run().id)
     if "://" not in src:
-        return LocalFile(pathlib.Path(_on_controller(src, find_needle)), expected, cache)
+        return LocalFile(pathlib.Path(on_controller(src, find_needle)), expected, cache)
     if expected:
         return Download(src, expected, cache, open_url)
     if fetching.unchecked:
@@ -101,7 +101,7 @@ def _source(src: str, binary: Mapping[str, Any], expected: str | None, find_need
     )
 
 
-def _on_controller(src: str, find_needle: FindNeedle) -> str:
+def on_controller(src: str, find_needle: FindNeedle) -> str:
     # The directory of the operator first: the playbook may be one inside of the installed collection.
     if os.path.isfile(os.path.expanduser(src)):
         return os.path.abspath(os.path.expanduser(src))
