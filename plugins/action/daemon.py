@@ -13,7 +13,7 @@ from typing import Any, Dict, Iterator, Optional
 from ansible.plugins.action import ActionBase
 from ansible_collections.horaedb.cluster.plugins.module_utils.daemon_artifact import Artifact
 from ansible_collections.horaedb.cluster.plugins.module_utils.daemon_desired import Refused
-from ansible_collections.horaedb.cluster.plugins.plugin_utils.artifacts import FETCHING, Fetching, source_of, told
+from ansible_collections.horaedb.cluster.plugins.plugin_utils.artifacts import FETCHING, Fetching, on_controller, source_of, told
 from ansible_collections.horaedb.cluster.plugins.plugin_utils.container_images import HostImage, host_image, packages_of
 from ansible_collections.horaedb.cluster.plugins.plugin_utils.plain import plain
 from ansible_collections.horaedb.cluster.plugins.plugin_utils.skopeo import Registry
@@ -91,7 +91,7 @@ class ActionModule(ActionBase):
         image = args.get("image")
         if not isinstance(image, dict) or args.get("state", "started") not in ("started", "restarted"):
             return None
-        return host_image(image, self._find_needle)
+        return host_image(image, lambda path: on_controller(path, self._find_needle))
 
     def _image_option(self, option: Dict[str, Any], image: HostImage, registry: Registry) -> Dict[str, Any]:
         """An archive needs no login, and a secret that isn't needed isn't sent."""

@@ -14,14 +14,13 @@ import json
 import os
 import pathlib
 import tarfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Optional
 
 from ansible_collections.horaedb.cluster.plugins.module_utils import containers
 from ansible_collections.horaedb.cluster.plugins.module_utils.daemon_artifact import cache_dir, digest_of
 from ansible_collections.horaedb.cluster.plugins.module_utils.daemon_desired import Refused, sha256_of
-from ansible_collections.horaedb.cluster.plugins.plugin_utils.artifacts import FindNeedle, on_controller
 from ansible_collections.horaedb.cluster.plugins.plugin_utils.images import OCI_ARCHIVE, ImageReference, image_reference
 
 _REGISTRY = "docker.io"
@@ -36,8 +35,8 @@ class HostImage:
     archive: Optional[pathlib.Path] = None
 
 
-def host_image(image: Mapping[str, Any], find_needle: FindNeedle) -> HostImage:
-    """From the option `image` of the module `daemon`. Raises Refused."""
+def host_image(image: Mapping[str, Any], find: Callable[[str], str]) -> HostImage:
+    """From the option `image` of the module `daemon`; `find` knows where a file is on the controller. Raises Refused."""
     src, checksum = str(image.get("src") or ""), image.get("checksum")
     wanted = image_reference(src)
     if wanted is None:
@@ -46,7 +45,7 @@ def host_image(image: Mapping[str, Any], find_needle: FindNeedle) -> HostImage:
             "oci-archive:/path." % (image.get("engine"), src or "an empty name")
         )
     if wanted.archive:
-        return _from_archive(wanted, pathlib.Path(on_controller(wanted.name, find_needle)), checksum)
+        return _from_archive(wanted, pathlib.Path(find(wanted.name)), checksum)
     if checksum:
         raise Refused("an image in a registry is pinned by the digest in its name, %s, and by no checksum besides: leave that out." % wanted)
     if not wanted.digest:
@@ -63,16 +62,6 @@ def qualified(name: str) -> str:
     if slash and ("." in first or ":" in first or first == "localhost"):
         return name
     return "/".join((_REGISTRY, name) if slash else (_REGISTRY, "library", name))
-
-
-def problem(engine: str, src: str, checksum: str) -> Optional[str]:
-    """What is wrong with an image that a host is to run; None where nothing is."""
-    try:
-        containers.engine_of(engine)
-        host_image({"engine": engine, "src": src, "checksum": checksum})
-    except (Refused, ValueError) as error:
-        return str(error)
-    return None
 
 
 def packages_of(engine: str) -> list[dict[str, str]]:
