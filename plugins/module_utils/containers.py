@@ -107,8 +107,8 @@ def service_lines(
     words += [*options, "--entrypoint=" + program, "@image@", *arguments]
     lines = ["ExecStart=%s %s" % (_as_user(_account(user), _account(group)), " \\\n    ".join([engine.path, *map(_word, words)]))]
     if not engine.in_unit:
-        # Killed, the client leaves its container running.
-        remove = "-%s rm --force %s" % (engine.path, name)
+        # Killed, the client leaves its container running. In the log, that there was none would look like a failure.
+        remove = "-/bin/sh -c '%s rm --force %s >/dev/null 2>&1'" % (engine.path, _account(name))
         lines = ["ExecStartPre=" + remove, *lines, "ExecStopPost=" + remove]
     # SIGTERM goes to the client alone, which hands it on; what is left after the time to stop is killed with it.
     return [*lines, "KillMode=mixed"]
