@@ -136,7 +136,7 @@ def login(reference: str, username: str, password: str) -> str:
     entry = {"auth": base64.b64encode(("%s:%s" % (username, password)).encode()).decode()}
     # docker knows its own registry by an address of old.
     names = [registry, "https://index.docker.io/v1/"] if registry == "docker.io" else [registry]
-    return json.dumps({"auths": {name: entry for name in names}})
+    return json.dumps({"auths": dict.fromkeys(names, entry)})
 
 
 def _path(image: Image) -> str:
