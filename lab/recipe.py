@@ -18,7 +18,7 @@ PACKAGES = (
     *("iproute2", "iputils-ping", "procps", "curl", "nftables", "iptables", "logrotate"),
     *("liblzma5", "zlib1g"),  # horaedb-server is linked against them
     *("etcd-server", "etcd-client"),  # the simulator runs a real etcd
-    "haproxy",  # the role installs it where it is missing; here no package needs to be fetched during a test
+    *("haproxy", "podman", "crun"),  # the roles install them where they are missing; here no package needs to be fetched during a test
 )
 
 # One user that may become root at once, one that is asked for a password: both ways of `become` can be tested.
@@ -50,6 +50,14 @@ ExecStart=/bin/sh -c 'cat /proc/sys/kernel/random/uuid > /run/boot_id && mount -
 WantedBy=sysinit.target
 """
 
+# A host's own filesystem is an overlay already, and there is none on top of another.
+STORAGE = """\
+[storage]
+driver = "vfs"
+runroot = "/run/containers/storage"
+graphroot = "/var/lib/containers/storage"
+"""
+
 SSHD = """\
 HostKey /etc/ssh/ssh_host_ed25519_key
 AuthorizedKeysFile /etc/ssh/lab_authorized_keys
@@ -63,6 +71,8 @@ set -eu
 root="$1"
 cat > "$root/etc/ssh/sshd_config.d/lab.conf" <<'END'
 {SSHD}END
+cat > "$root/etc/containers/storage.conf" <<'END'
+{STORAGE}END
 rm -f "$root"/etc/ssh/ssh_host_*
 mkdir -p "$root/etc/systemd/journald.conf.d"
 printf '[Journal]\\nStorage=volatile\\n' > "$root/etc/systemd/journald.conf.d/lab.conf"

@@ -19,7 +19,7 @@ ON_REQUEST = ("chaos",)
 # What a scenario needs besides Ansible and an engine; nobody else has to install it.
 MORE = {"artifacts": (REGISTRY,), "airgap": (WHEELS,)}
 # What of the controller's side imports nothing of Ansible's, which has no types.
-TYPED = [f"plugins/plugin_utils/{name}.py" for name in ("images", "image_layers", "image_tree", "image_artifact", "skopeo")]
+TYPED = [f"plugins/plugin_utils/{name}.py" for name in ("images", "image_layers", "image_tree", "image_artifact", "skopeo", "container_images")]
 # A test that hangs shows where, before the stage's time is over.
 PYTEST = ("pytest", "-p", "no:cacheprovider", "--quiet", "--durations=5", "-o", "faulthandler_timeout=120")
 

@@ -16,20 +16,22 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.horaedb.cluster.plugins.module_utils import daemon_desired, daemon_look, daemon_options
 from ansible_collections.horaedb.cluster.plugins.module_utils.daemon_artifact import Artifact
 from ansible_collections.horaedb.cluster.plugins.module_utils.daemon_desired import Refused
-from ansible_collections.horaedb.cluster.plugins.plugin_utils.artifacts import FETCHING, Fetching, source_of, told
+from ansible_collections.horaedb.cluster.plugins.plugin_utils.artifacts import FETCHING, Fetching, on_controller, source_of, told
+from ansible_collections.horaedb.cluster.plugins.plugin_utils.container_images import HostImage, host_image, packages_of
 from ansible_collections.horaedb.cluster.plugins.plugin_utils.plain import plain
+from ansible_collections.horaedb.cluster.plugins.plugin_utils.skopeo import Registry
 
 MODULE = "horaedb.cluster.daemon"
 
 
 @contextlib.contextmanager
 def _hinting(args: Dict[str, Any]) -> Iterator[None]:
-    """What is wrong with a binary is said in the names of the options; whoever wrote the task knows who sets them."""
+    """What is wrong with a binary or an image is said in the names of the options; whoever wrote the task knows who sets them."""
     try:
         with told():
             yield
     except Refused as refused:
-        raise Refused(" ".join(filter(None, [str(refused), args["binary"].get("hint")]))) from None
+        raise Refused(" ".join(filter(None, [str(refused), (args.get("binary") or args["image"]).get("hint")]))) from None
 
 
 class ActionModule(ActionBase):
@@ -53,6 +55,10 @@ class ActionModule(ActionBase):
             source = self._source(args, task_vars)
             if source:
                 args["binary"] = dict(args["binary"], checksum="sha256:" + source.sha256(), size=source.size())
+            image = self._image(args)
+            if image:
+                args["image"] = self._image_option(args["image"], image, self._fetching(task_vars).registry)
+                args["packages"] = [*(args.get("packages") or ()), *packages_of(args["image"]["engine"])]
         seen = self._look(args)
         if seen is not None:
             return seen
@@ -65,6 +71,8 @@ class ActionModule(ActionBase):
             with _hinting(args):
                 local = source.local()
             args["binary"] = self._send(args["binary"], local)
+        if "image" in needs and image and image.archive:
+            args["image"] = self._send(args["image"], image.archive)
         result = self._module(args, task_vars)
         if result.pop("needs", None):
             names = ", ".join("%s (for %s)" % (p["name"], p["provides"]) for p in args.get("packages") or ())
@@ -95,16 +103,32 @@ class ActionModule(ActionBase):
         binary = args.get("binary")
         if not isinstance(binary, dict) or args.get("state", "started") not in ("started", "restarted"):
             return None
-        given = {name: plain(self._templar.template(task_vars[name])) if name in task_vars else value for name, value in FETCHING.items()}
-        return source_of(binary, self._find_needle, Fetching.of(given))
+        return source_of(binary, self._find_needle, self._fetching(task_vars))
 
-    def _send(self, binary: Dict[str, Any], local: pathlib.Path) -> Dict[str, Any]:
+    def _fetching(self, task_vars: Dict[str, Any]) -> Fetching:
+        given = {name: plain(self._templar.template(task_vars[name])) if name in task_vars else value for name, value in FETCHING.items()}
+        return Fetching.of(given)
+
+    def _image(self, args: Dict[str, Any]) -> Optional[HostImage]:
+        image = args.get("image")
+        if not isinstance(image, dict) or args.get("state", "started") not in ("started", "restarted"):
+            return None
+        return host_image(image, lambda path: on_controller(path, self._find_needle))
+
+    def _image_option(self, option: Dict[str, Any], image: HostImage, registry: Registry) -> Dict[str, Any]:
+        """An archive needs no login, and a secret that isn't needed isn't sent."""
+        if image.archive:
+            return dict(option, reference=image.reference, archive=True)
+        login = {"username": registry.username, "password": registry.password, "tls_verify": registry.tls_verify}
+        return dict(option, reference=image.reference, **login)
+
+    def _send(self, option: Dict[str, Any], local: pathlib.Path) -> Dict[str, Any]:
         shell = self._connection._shell
         folder = shell.tmpdir or self._make_tmp_path()
         remote = shell.join_path(folder, "binary")
         self._transfer_file(str(local), remote)
         self._fixup_perms2((folder, remote))
-        return dict(binary, path=remote, size=local.stat().st_size)
+        return dict(option, path=remote, size=local.stat().st_size)
 
     def _install(self, names: Any, task_vars: Dict[str, Any]) -> Any:
         """First from the lists the host has; only when that fails, after fetching new ones: an offline mirror may not allow it."""

@@ -15,7 +15,9 @@ import posixpath
 import re
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Dict, Mapping, Optional, Sequence, Tuple
+from typing import Any, Dict, Mapping, Optional, Sequence, Tuple, Union
+
+from . import containers
 
 # Part of every digest: raise it when the layout on the host changes, so that old generations are not taken for new ones.
 LAYOUT = 1
@@ -28,6 +30,7 @@ _MARKED = re.compile(r"^\s*Environment=.*\b%s=([A-Za-z0-9._-]+)" % MARK, re.MULT
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*\Z")
 _SHA256 = re.compile(r"sha256:([0-9a-f]{64})\Z")
+_PINNED = re.compile(r"(?:[A-Za-z0-9][^\s@]*@)?sha256:[0-9a-f]{64}\Z")
 
 
 class Refused(Exception):
@@ -40,6 +43,16 @@ class Binary:
 
     name: str
     sha256: str
+    version_command: Tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Image:
+    """The image that a container engine runs. `reference` can't come to mean another one: name@sha256:... or the id sha256:..."""
+
+    engine: str
+    reference: str
+    program: str
     version_command: Tuple[str, ...]
 
 
@@ -110,6 +123,7 @@ class Desired:
     checks: Tuple[Tuple[str, ...], ...]
     outside: Tuple[Outside, ...]
     links: Tuple[Tuple[str, str], ...]
+    image: Optional[Image] = None
 
     @cached_property
     def layout(self) -> Layout:
@@ -124,12 +138,18 @@ class Desired:
             self.root,
             self.user,
             self.group,
-            (self.binary.name, self.binary.sha256) if self.binary else self.executable,
+            self._runs,
             self.configs,
             self.environment,
             self.unit_text,
         )
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:12]
+
+    @property
+    def _runs(self) -> Union[Tuple[str, ...], str]:
+        if self.image:
+            return self.image.engine, self.image.reference, self.image.program
+        return (self.binary.name, self.binary.sha256) if self.binary else self.executable
 
     @property
     def directory(self) -> str:
@@ -141,6 +161,7 @@ class Desired:
             text.replace("@dir@", directory or self.directory)
             .replace("@generation@", self.generation)
             .replace("@current@", self.layout.link("current"))
+            .replace("@image@", self.image.reference if self.image else "@image@")
         )
 
     @property
@@ -186,14 +207,17 @@ def from_options(options: Mapping[str, Any]) -> Desired:
     layout = Layout(name, root_of(options))
     binary = _binary(options.get("binary"))
     executable = options.get("executable") or ""
-    if bool(binary) == bool(executable):
-        raise Refused("%s: exactly one of binary and executable says what the unit runs." % name)
+    image = _image(options.get("image"))
+    if sum(map(bool, (binary, executable, image))) != 1:
+        raise Refused("%s: exactly one of binary, executable and image says what the unit runs." % name)
     unit = options.get("unit") or ""
     if "%s=@generation@" % MARK not in unit:
         raise Refused(
             "unit: the text of %s must carry the line Environment=%s=@generation@; without it nobody can tell from which generation the "
             "process was started." % (layout.service, MARK)
         )
+    if image and "@image@" not in unit:
+        raise Refused("unit: the text of %s must name the image that it runs as @image@." % layout.service)
     configs = tuple((_plain(c["name"], "configs"), c["content"]) for c in options.get("configs") or ())
     _distinct([c for c, _content in configs] + [MANIFEST, ENVIRONMENT, layout.service] + ([binary.name] if binary else []))
     return Desired(
@@ -209,6 +233,7 @@ def from_options(options: Mapping[str, Any]) -> Desired:
         checks=tuple(tuple(argv) for argv in options.get("checks") or ()),
         outside=outside_of(options),
         links=links_of(options),
+        image=image,
     )
 
 
@@ -240,6 +265,19 @@ def _binary(option: Optional[Mapping[str, Any]]) -> Optional[Binary]:
         sha256=sha256_of(option["checksum"], "binary.checksum"),
         version_command=tuple(option.get("version_command") or ()),
     )
+
+
+def _image(option: Optional[Mapping[str, Any]]) -> Optional[Image]:
+    if not option:
+        return None
+    reference = option.get("reference") or ""
+    if not _PINNED.match(reference):
+        raise Refused("image.reference is %r; it has to be name@sha256:<hex>, or the id sha256:<hex> of an image." % reference)
+    try:
+        engine = containers.engine_of(option["engine"]).name
+    except ValueError as error:
+        raise Refused("image.engine: %s." % error) from None
+    return Image(engine, reference, _absolute(option["program"], "image.program"), tuple(option.get("version_command") or ()))
 
 
 def _environment(environment: Mapping[str, Any]) -> Tuple[Tuple[str, str], ...]:

@@ -25,7 +25,7 @@ def diff(host: Host, desired: Desired, found: Found, steps: Sequence[Step], reda
     base = _base(desired, found)
     if "stage" in kinds or any(d.kind != "attributes" for d in found.damage):
         entries += _texts(host, desired, base, redactor)
-        entries += _binary(host, desired, base)
+        entries += _program(host, desired, base)
     entries += _service(desired, found, kinds)
     return [entry for entry in entries if entry["before"] != entry["after"]]
 
@@ -61,13 +61,15 @@ def _text(path: str, before: Optional[bytes], after: bytes, redactor: Redactor) 
     return {"before_header": path, "after_header": path, "before": old, "after": new}
 
 
-def _binary(host: Host, desired: Desired, base: Optional[str]) -> List[Dict[str, str]]:
-    if desired.binary is None:
+def _program(host: Host, desired: Desired, base: Optional[str]) -> List[Dict[str, str]]:
+    """One entry also where the service comes to be run from an image instead of a binary, or the other way round."""
+    if desired.binary is None and desired.image is None:
         return []
     known = daemon_read.manifest(host, desired.layout.generation(base)) if base else {}
-    before = "".join("%s\n" % known[key] for key in ("sha256", "version") if known.get(key))
-    same = known.get("sha256") == desired.binary.sha256
-    return [_entry(desired.binary.name, before, before if same else "%s\n" % desired.binary.sha256)]
+    before = "".join("%s\n" % known[key] for key in ("sha256", "image", "version") if known.get(key))
+    header, after = (desired.binary.name, desired.binary.sha256) if desired.binary else ("image", desired.image.reference if desired.image else "")
+    same = after in (known.get("sha256"), known.get("image"))
+    return [_entry(header, before, before if same else "%s\n" % after)]
 
 
 def _service(desired: Desired, found: Found, kinds: Set[str]) -> List[Dict[str, str]]:

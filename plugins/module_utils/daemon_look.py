@@ -132,9 +132,9 @@ class _Seen(Looking):
     def gid(self, group: str) -> Optional[int]:
         return int(self._gids[group])
 
-    def run(self, argv: Sequence[str]) -> Ran:
+    def run(self, argv: Sequence[str], limit: float = 0) -> Ran:
         if list(argv[:2]) != ["systemctl", "show"]:
-            raise NotSeen(" ".join(argv))
+            raise NotSeen("%s, in %g s" % (" ".join(argv), limit))
         return Ran(0, self._shown, "")
 
     def digest(self, path: str) -> str:

@@ -76,6 +76,7 @@ class Found:
     recorded: bool = False
     distrusted: str = ""
     twin: Optional[str] = None
+    image: bool = True
 
     @property
     def trusted(self) -> bool:
@@ -132,6 +133,8 @@ def _outside(desired: Desired, found: Found) -> List[Step]:
 
 def _generation(desired: Desired, found: Found) -> List[Step]:
     steps = []
+    if desired.image and not found.image:
+        steps.append(Step("image", "fetch the image %s with %s" % (desired.image.reference, desired.image.engine)))
     if desired.generation not in found.generations:
         steps.append(Step("stage", "stage generation %s" % desired.generation))
     else:

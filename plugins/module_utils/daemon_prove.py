@@ -11,6 +11,7 @@ import posixpath
 import re
 from typing import Callable
 
+from . import daemon_image
 from .daemon_desired import Desired, Refused
 from .daemon_host import CANNOT_RUN, TIMED_OUT, Host, Ran
 
@@ -27,6 +28,8 @@ _NUMBERS = re.compile(r"(?<![\d.])(\d+)\.(\d+)\.(\d+)")
 
 def version(host: Host, desired: Desired, directory: str) -> str:
     """What the binary in `directory` says of itself; Refused with the remedy when it can't be run here."""
+    if desired.image:
+        return daemon_image.version(host, desired.image)
     if desired.binary is None or not desired.binary.version_command:
         return ""
     path = posixpath.join(directory, desired.binary.name)

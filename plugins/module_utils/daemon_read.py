@@ -10,6 +10,7 @@ import json
 import posixpath
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
+from . import daemon_image
 from .daemon_desired import MANIFEST, MARK, Desired, Layout, Refused
 from .daemon_host import Looking, Stat
 from .daemon_plan import FOREIGN, Damage, Found, Service
@@ -85,6 +86,7 @@ def found(host: Looking, desired: Desired) -> Found:
         recorded=all(set(wanted_record[kind]) <= set(record[kind]) for kind in wanted_record),
         distrusted=(host.read(layout.distrusted) or b"").decode(errors="replace"),
         twin=_twin(host, desired, generations, gid) if lacks_binary else None,
+        image=desired.image is None or daemon_image.present(host, desired.image),
     )
 
 

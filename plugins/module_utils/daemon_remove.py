@@ -9,7 +9,7 @@ from __future__ import annotations
 import posixpath
 from typing import List, Sequence, Tuple
 
-from . import daemon_read
+from . import daemon_image, daemon_read
 from .daemon_desired import Layout, Refused, generation_of
 from .daemon_host import Host
 from .daemon_plan import Service, Step
@@ -43,6 +43,9 @@ def absent_plan(host: Host, layout: Layout, service: Service, paths: Sequence[st
     outside = sorted(set(record["files"]) | set(record["links"]) | set(paths))
     steps += [Step("remove", "remove %s" % path, path) for path in outside if host.stat(path)]
     steps += [Step("rmdir", "remove %s if it is empty" % path, path) for path in record["made"] if host.stat(path)]
+    manifests = [daemon_read.manifest(host, layout.generation(name)) for name in host.names(layout.generations)]
+    images = sorted({image for image in map(daemon_image.named_in, manifests) if image})
+    steps += [Step("image", "remove the image %s from %s if nothing else uses it" % (name, engine), engine + " " + name) for engine, name in images]
     # The record goes after what it lists, the lock last of all: whoever waits for it notices that its file is another one.
     own = [layout.generations, layout.link("staged"), layout.link("current"), layout.link("previous"), layout.distrusted, layout.record]
     steps += [Step("remove", "remove %s" % path, path) for path in own + [layout.lock] if host.stat(path)]
@@ -61,6 +64,8 @@ def carry_out(host: Host, layout: Layout, service: Service, steps: Sequence[Step
             _systemctl(host, "disable", "--quiet", layout.service)
         elif step.do == "reload":
             _systemctl(host, "daemon-reload")
+        elif step.do == "image":
+            daemon_image.drop(host, *step.arg.split(" ", 1))
         elif step.do == "remove" or not host.names(step.arg):
             host.remove(step.arg)
     return [step.words for step in steps]

@@ -55,12 +55,16 @@ def _converge(host: Host, options: Mapping[str, Any], check_mode: bool, with_dif
     daemon_refuse.strangers(host, desired.layout, found)
     lacks_binary = _lacks_binary(desired, found) and not found.twin
     _refuse(host, options, desired, found, steps, lacks_binary)
-    redactor = daemon_redact.Redactor(options["secrets"])
+    redactor = daemon_redact.Redactor([*options["secrets"], (options.get("image") or {}).get("password") or ""])
     result = {"diff": daemon_diff.diff(host, desired, found, steps, redactor)} if with_diff else {}
     if check_mode:
         foreseen = ["install package %s" % name for name in packages] + [step.words for step in steps]
         return dict(outcome(host, desired, found, steps), changed=True, steps=foreseen, **result)
-    needs = (["packages"] if packages else []) + (["binary"] if lacks_binary and not options["binary"].get("path") else [])
+    needs = ["packages"] if packages else []
+    if lacks_binary and not options["binary"].get("path"):
+        needs.append("binary")
+    if not found.image and options["image"].get("archive") and not options["image"].get("path"):
+        needs.append("image")
     if needs:
         return dict(_NOTHING, needs=needs, packages=packages)
     return dict(_carry_out(host, options, desired, found, steps, redactor), **result)
@@ -69,6 +73,7 @@ def _converge(host: Host, options: Mapping[str, Any], check_mode: bool, with_dif
 def _carry_out(
     host: Host, options: Mapping[str, Any], desired: Desired, found: Found, steps: Tuple[Step, ...], redactor: Any
 ) -> Dict[str, Any]:
+    from . import daemon_image
     from .daemon_transaction import RolledBack, Transaction, Waits
     from .daemon_watch import Watch
 
@@ -81,6 +86,7 @@ def _carry_out(
         new_probe=lambda: _probe(options.get("ready")),
         downgrade=options["downgrade"],
         transferred=(options.get("binary") or {}).get("path") or "",
+        image_source=daemon_image.source_of(options.get("image")),
     )
     # A probe that can't be built is a mistake of the caller's, to be told before anything is touched.
     transaction.new_probe()

@@ -15,7 +15,7 @@ import posixpath
 from dataclasses import dataclass, field
 from typing import Callable, Dict, List, Mapping, NoReturn, Optional, Sequence
 
-from . import daemon_prove, daemon_read
+from . import daemon_image, daemon_prove, daemon_read
 from .daemon_desired import MANIFEST, Binary, Desired, Refused, generation_of
 from .daemon_host import Host
 from .daemon_plan import ACTIVATION, Found, Step
@@ -54,10 +54,12 @@ class Transaction:
     new_probe: Callable[[], Optional[Probe]]
     downgrade: bool = False
     transferred: str = ""
+    image_source: daemon_image.Source = daemon_image.Source()
     version: str = ""
     done: List[str] = field(default_factory=list)
     _watch: Optional[Watch] = None
     _restarted: bool = False
+    _fetched: bool = False
 
     def run(self, steps: Sequence[Step]) -> None:
         """Refused when nothing was switched; RolledBack when a switch was taken back, or couldn't be."""
@@ -78,6 +80,7 @@ class Transaction:
             "forget": self._forget,
             "own": self._own,
             "distrust": self._distrust,
+            "image": self._image,
             "stage": self._stage,
             "mend": self._mend,
             "link": self._link,
@@ -138,6 +141,11 @@ class Transaction:
 
     # The generation
 
+    def _image(self, _arg: str) -> None:
+        if self.desired.image:
+            daemon_image.fetch(self.host, self.desired.layout, self.desired.image, self.image_source)
+            self._fetched = True
+
     def _stage(self, _arg: str) -> None:
         scratch = posixpath.join(self.desired.layout.generations, ".new-" + self.desired.generation)
         try:
@@ -154,6 +162,8 @@ class Transaction:
             self._write_manifest(scratch)
         except (Refused, OSError):
             self.host.remove(scratch)
+            if self._fetched and self.desired.image:
+                daemon_image.drop(self.host, self.desired.image.engine, self.desired.image.reference)
             raise
         self.host.rename(scratch, self.desired.directory)
 
@@ -201,6 +211,9 @@ class Transaction:
             # Lost with the manifest, it is asked for again: a downgrade is told by it.
             self.version = self.version or known or daemon_prove.version(self.host, self.desired, directory)
             manifest.update(program=binary.name, sha256=binary.sha256, binary=daemon_read.identity(stat), version=self.version)
+        if self.desired.image:
+            self.version = self.version or str(daemon_read.manifest(self.host, directory).get("version", ""))
+            manifest.update(engine=self.desired.image.engine, image=self.desired.image.reference, version=self.version)
         self.host.write(posixpath.join(directory, MANIFEST), json.dumps(manifest).encode(), TEXT_MODE, self.desired.group)
 
     def _select(self, generation: str) -> None:
@@ -210,11 +223,20 @@ class Transaction:
         self.host.remove(self.desired.layout.link("staged"))
 
     def _prune(self, generation: str) -> None:
+        self._drop_image_of(generation)
         path = self.desired.layout.generation(generation)
         hidden = posixpath.join(posixpath.dirname(path), ".old-" + generation)
         # Without its name first: a removal that is cut short must not leave a part of a generation that looks whole.
         self.host.rename(path, hidden)
         self.host.remove(hidden)
+
+    def _drop_image_of(self, generation: str) -> None:
+        """First of all, so that a kill leaves a generation that the next run prunes, and no image that nobody remembers."""
+        layout = self.desired.layout
+        images = {g: daemon_image.named_in(daemon_read.manifest(self.host, layout.generation(g))) for g in self.host.names(layout.generations)}
+        image = images.pop(generation, None)
+        if image and image not in images.values():
+            daemon_image.drop(self.host, *image)
 
     # The service
 

@@ -10,7 +10,9 @@ flush (systemd 252, exposure 1.2). Each deviation is an argument, so that none i
 
 from __future__ import annotations
 
-from typing import Dict, List, Mapping, Optional, Sequence
+from typing import Any, Dict, List, Mapping, Optional, Sequence
+
+from . import containers
 
 SANDBOX = (
     "NoNewPrivileges=yes",
@@ -58,27 +60,42 @@ def service_unit(
     limit_nofile: int = 65536,
     private_users: bool = True,
     extra: Optional[Mapping[str, str]] = None,
+    container: Optional[Mapping[str, Any]] = None,
 ) -> str:
-    """The text of a unit for the module `daemon`, which fills in @dir@ and @generation@.
+    """The text of a unit for the module `daemon`, which fills in @dir@, @generation@ and @image@.
 
     `writable`: the only directories the process may write to. `log`: file that takes stdout and
     stderr, which carry secrets and so must not reach the journal. `extra`: further [Service] lines; they win.
+    `container`: `engine` and `name`, the names of the variables in `environment`, and further `options` of the engine: the command is
+    then run inside the image, by the engine's client, which has to be root and brings the sandbox.
     """
+    wanted = "network-online.target"
+    identity = ["User=%s" % user, "Group=%s" % group]
+    start = ["ExecStart=%s" % command]
+    confinement = [*SANDBOX, "PrivateUsers=%s" % ("yes" if private_users else "no")]
+    if writable:
+        confinement.append("ReadWritePaths=%s" % " ".join(writable))
+    if container:
+        engine = containers.engine_of(container["engine"])
+        # Wanted, not required: with a required one, a restart of docker would leave the service stopped.
+        wanted = " ".join([wanted, *engine.services])
+        variables, options = container.get("environment") or (), container.get("options") or ()
+        identity, confinement = [], ["UMask=0027"]
+        start = containers.service_lines(engine, container["name"], user, group, command, writable, variables, limit_nofile, options)
     unit: List[str] = [
         "[Unit]",
         "Description=%s" % description,
-        "Wants=network-online.target",
-        " ".join(["After=network-online.target", *after]),
+        "Wants=%s" % wanted,
+        " ".join(["After=%s" % wanted, *after]),
         # Both daemons exit when a peer is not there yet, HoraeMeta even with code 0: they are to be tried again for ever.
         "StartLimitIntervalSec=0",
         "",
         "[Service]",
         "Type=exec",
-        "User=%s" % user,
-        "Group=%s" % group,
+        *identity,
         "Environment=HORAE_GENERATION=@generation@",
         "EnvironmentFile=@dir@/environment",
-        "ExecStart=%s" % command,
+        *start,
         "Restart=always",
         "RestartSec=1s",
         "TimeoutStopSec=%d" % stop_timeout,
@@ -88,10 +105,7 @@ def service_unit(
         unit.append("SuccessExitStatus=%s" % " ".join(str(status) for status in success_exit_status))
     if log:
         unit += ["StandardOutput=append:%s" % log, "StandardError=append:%s" % log]
-    unit += SANDBOX
-    unit.append("PrivateUsers=%s" % ("yes" if private_users else "no"))
-    if writable:
-        unit.append("ReadWritePaths=%s" % " ".join(writable))
+    unit += confinement
     unit += ["%s=%s" % (key, value) for key, value in (extra or {}).items()]
     return "\n".join([*unit, "", "[Install]", "WantedBy=multi-user.target", ""])
 

@@ -38,7 +38,7 @@ options:
     description: Group that may read the configuration and run the binary. Everything belongs to root.
     type: str
   binary:
-    description: Executable that is put into the generation. Either this or O(executable) is wanted.
+    description: Executable that is put into the generation. One of this, O(executable) and O(image) is wanted.
     type: dict
     suboptions:
       name:
@@ -75,6 +75,62 @@ options:
         type: path
       size:
         description: Size of the binary in bytes. Set by the action plugin.
+        type: int
+  image:
+    description:
+      - Image that a container engine on the host runs, instead of O(binary) and O(executable). O(unit) calls the engine, and names the image C(@image@).
+      - It is fetched and proved before anything is switched, is a part of the generation, and is removed with the last generation that has it.
+    type: dict
+    suboptions:
+      engine:
+        description: The engine. It is installed from the distribution where it is missing.
+        type: str
+        choices: [podman, docker]
+        required: true
+      src:
+        description:
+          - C(docker://registry/name:tag@sha256:<digest>), pulled by the engine of the host; without a digest it is refused.
+          - Or C(docker-archive:/path) or C(oci-archive:/path), a file on the controller, sent to a host that lacks its image.
+        type: str
+      checksum:
+        description: C(sha256:) followed by the digest of the archive in hex, verified when given.
+        type: str
+      program:
+        description: Absolute path of the executable in the image.
+        type: str
+        required: true
+      version_command:
+        description: Arguments that make the program say its version. It is run on the host before the image is used; without, it is not proved.
+        type: list
+        elements: str
+        default: []
+      username:
+        description: User name for the registry.
+        type: str
+        default: ''
+      password:
+        description: Password for the registry. It is in a file of root's own while the image is being pulled, and nowhere afterwards.
+        type: str
+        default: ''
+      tls_verify:
+        description: Whether podman demands a valid certificate of the registry. With docker the host's own C(daemon.json) says so.
+        type: bool
+        default: true
+      hint:
+        description: Where these options are set, such as the names of variables. It ends the message when the image can't be had.
+        type: str
+      reference:
+        description: What the engine is told to run, pinned by a digest. Set by the action plugin.
+        type: str
+      archive:
+        description: Whether the image comes from an archive. Set by the action plugin.
+        type: bool
+        default: false
+      path:
+        description: Where the archive was sent to on the host. Set by the action plugin.
+        type: path
+      size:
+        description: Size of the archive in bytes. Set by the action plugin.
         type: int
   executable:
     description: Executable of a distribution package, run where it is.

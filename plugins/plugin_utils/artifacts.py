@@ -31,6 +31,7 @@ from ansible_collections.horaedb.cluster.plugins.module_utils.daemon_artifact im
 )
 from ansible_collections.horaedb.cluster.plugins.module_utils.daemon_desired import Refused, sha256_of
 from ansible_collections.horaedb.cluster.plugins.module_utils.findings import WARNING, Finding
+from ansible_collections.horaedb.cluster.plugins.plugin_utils.container_images import host_image, packages_of
 from ansible_collections.horaedb.cluster.plugins.plugin_utils.controller import this_run
 from ansible_collections.horaedb.cluster.plugins.plugin_utils.image_artifact import Image
 from ansible_collections.horaedb.cluster.plugins.plugin_utils.images import image_reference
@@ -86,11 +87,11 @@ def _source(src: str, binary: Mapping[str, Any], expected: str | None, find_need
     image = image_reference(src)
     if image:
         if image.archive:
-            image = replace(image, name=_on_controller(image.name, find_needle))
+            image = replace(image, name=on_controller(image.name, find_needle))
         path = str(binary.get("image_path") or "/usr/bin/%s" % binary.get("name"))
         return Image(image, path, expected, cache, Skopeo(fetching.registry, fetching.architecture), this_run().id)
     if "://" not in src:
-        return LocalFile(pathlib.Path(_on_controller(src, find_needle)), expected, cache)
+        return LocalFile(pathlib.Path(on_controller(src, find_needle)), expected, cache)
     if expected:
         return Download(src, expected, cache, open_url)
     if fetching.unchecked:
@@ -101,7 +102,7 @@ def _source(src: str, binary: Mapping[str, Any], expected: str | None, find_need
     )
 
 
-def _on_controller(src: str, find_needle: FindNeedle) -> str:
+def on_controller(src: str, find_needle: FindNeedle) -> str:
     # The directory of the operator first: the playbook may be one inside of the installed collection.
     if os.path.isfile(os.path.expanduser(src)):
         return os.path.abspath(os.path.expanduser(src))
@@ -123,7 +124,7 @@ def told() -> Iterator[None]:
 def wanted(read: Variables, role: str, hosts: Sequence[str]) -> dict[str, list[str]]:
     """The different options `binary` of a role, as JSON, each with its hosts. Hosts that name none are left out: argument_specs tell that."""
     found: dict[str, list[str]] = {}
-    names = {"src": role + "_binary", "checksum": role + "_checksum", "image_path": role + "_image_binary"}
+    names = {"src": role + "_binary", "checksum": role + "_checksum", "image_path": role + "_image_binary", "engine": role + "_install_method"}
     for host in hosts:
         values = read.of(host, {variable: defaults(role).get(variable) for variable in names.values()})
         if values[role + "_binary"]:
@@ -139,12 +140,21 @@ def problems(read: Variables, members: Sequence[str], nodes: Sequence[str], find
         for text, users in wanted(read, role, hosts).items():
             try:
                 with told():
-                    source = source_of(json.loads(text), find_needle, Fetching.of(read.of(users[0], FETCHING)))
-                    source.sha256()
-                    source.local()
-                    remarks = source.remarks()
+                    remarks = _remarks(json.loads(text), find_needle, Fetching.of(read.of(users[0], FETCHING)))
             except Refused as refused:
                 found.append(Finding("artifact.binary", tuple(users), str(refused), "Correct %s_binary or %s_checksum." % (role, role)))
                 continue
             found += [Finding("artifact.source", tuple(users), remark, "It is set by %s_binary." % role, WARNING) for remark in remarks]
     return found
+
+
+def _remarks(binary: Mapping[str, Any], find_needle: FindNeedle, fetching: Fetching) -> list[str]:
+    """What preflight has to say of a source that can be had. What a host's own engine is to pull isn't fetched here."""
+    if binary["engine"] != "binary":
+        packages_of(binary["engine"])
+        host_image(binary, lambda path: on_controller(path, find_needle))
+        return []
+    source = source_of(binary, find_needle, fetching)
+    source.sha256()
+    source.local()
+    return list(source.remarks())

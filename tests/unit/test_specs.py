@@ -16,7 +16,7 @@ from ansible_collections.horaedb.cluster.plugins.filter.cluster import FilterMod
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 ROLES = sorted(path.parents[1].name for path in (ROOT / "roles").glob("*/meta/main.yml"))
-SUBSET = {"str", "int", "float", "bool", "dict", "path", "raw"}
+SUBSET = {"str", "int", "float", "bool", "dict", "list", "path", "raw"}
 
 
 def load(path: pathlib.Path) -> Any:

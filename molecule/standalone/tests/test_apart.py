@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.support import fingerprint, playbook
+from tests.support import canary, fingerprint, playbook
 from tests.support.cluster import Cluster, until
 from tests.support.rows import Rows
 from tests.support.services import events, process, slow_start
@@ -63,9 +63,11 @@ def test_check_mode_on_fresh_hosts_changes_nothing(apart: Path, on: Callable[[st
 
 
 def test_a_user_with_sudo_deploys_within_the_budget(apart: Path, pair: Cluster) -> None:
-    """Breaks when a task needs root's login, loses the password, or when a host is asked more often than needed."""
-    run = playbook.run("site.yml", apart)
+    """Breaks when a task needs root's login, loses the password, shows a secret, or when a host is asked more often than needed."""
+    run = playbook.run("site.yml", apart, "-vvv", "--diff")
     assert run.rc == 0, run.output
+    assert "HORAE_TEST_PASSWORD" in run.output and "key_secret" in run.output, "no diff of the files with secrets"
+    assert canary.leaks("the output", run.output) == []
     # Once to learn that the binary is missing, once to do everything; the guard and the gate read the cluster from one host.
     assert run.executions == Counter(
         {

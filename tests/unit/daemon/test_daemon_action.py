@@ -13,6 +13,8 @@ from ansible_collections.horaedb.cluster.plugins.action.daemon import ActionModu
 from ansible_collections.horaedb.cluster.plugins.module_utils import daemon_run
 from ansible_collections.horaedb.cluster.plugins.module_utils.daemon_desired import Refused
 
+from tests.support.oci import docker_archive
+
 DONE = {"changed": False, "steps": [], "invocation": {"module_args": {"configs": "canary"}}}
 
 
@@ -116,6 +118,57 @@ def test_a_binary_is_sent_only_when_the_host_asks_for_it(program: pathlib.Path) 
     assert action.run(task_vars={})["changed"] is True
     assert action.sent == ["%s -> /tmp/ansible/binary" % program]
     assert [call["binary"].get("path") for call in action.executed] == [None, "/tmp/ansible/binary"]
+
+
+PINNED = "registry.example.com/tiny@sha256:" + "a" * 64
+
+
+class Clear:
+    """Stands for a templar where nothing is templated."""
+
+    def template(self, value: Any) -> Any:
+        return value
+
+
+def image(**more: Any) -> Dict[str, Any]:
+    return {"engine": "podman", "src": "docker://" + PINNED, "program": "/usr/bin/tinyd", "hint": "Set tiny_binary.", **more}
+
+
+def test_an_image_is_named_by_its_digest_and_its_engine_is_a_package() -> None:
+    action = Action({"image": image()}, [DONE])
+    assert action.run(task_vars={}) == {"changed": False, "steps": []}
+    (sent,) = action.executed
+    assert sent["image"]["reference"] == PINNED and not sent["image"].get("archive")
+    assert {"name": "podman", "provides": "/usr/bin/podman"} in sent["packages"]
+
+
+def test_an_archive_is_sent_only_when_the_host_asks_for_its_image(tmp_path: pathlib.Path) -> None:
+    path, (identity,) = docker_archive(tmp_path, "v1")
+    option = image(src="docker-archive:%s" % path)
+    action = Action({"image": option}, [DONE])
+    action.run(task_vars={})
+    assert action.sent == [] and action.executed[0]["image"]["reference"] == identity
+    action = Action({"image": option}, [{"needs": ["image"], "packages": []}, dict(DONE, changed=True)])
+    assert action.run(task_vars={})["changed"] is True
+    assert action.sent == ["%s -> /tmp/ansible/binary" % path]
+    assert [call["image"].get("path") for call in action.executed] == [None, "/tmp/ansible/binary"]
+
+
+@pytest.mark.parametrize("archived", [False, True])
+def test_a_login_is_handed_over_only_where_something_is_pulled(tmp_path: pathlib.Path, archived: bool) -> None:
+    option = image(src="docker-archive:%s" % docker_archive(tmp_path, "v1")[0]) if archived else image()
+    action = Action({"image": option}, [DONE])
+    action._templar = Clear()
+    action.run(task_vars={"horae_registry_username": "me", "horae_registry_password": "canary", "horae_registry_tls_verify": False})
+    sent = action.executed[0]["image"]
+    assert ("canary" in json.dumps(sent)) is not archived
+    assert sent.get("tls_verify") is (None if archived else False)
+
+
+def test_a_wrong_image_reaches_no_host_and_is_said_with_what_sets_it() -> None:
+    action = Action({"image": image(src="docker://registry.example.com/tiny:latest")}, [])
+    result = action.run(task_vars={})
+    assert result["failed"] and "has no digest" in result["msg"] and result["msg"].endswith("Set tiny_binary.")
 
 
 def test_options_never_reach_the_journal_nor_the_result(program: pathlib.Path) -> None:

@@ -56,8 +56,8 @@ def test_the_order_of_environment_variables_means_nothing() -> None:
     ("change", "words"),
     [
         ({"unit": "[Service]\n"}, "HORAE_GENERATION=@generation@"),
-        ({"executable": "/bin/x"}, "exactly one of binary and executable"),
-        ({"binary": None}, "exactly one of binary and executable"),
+        ({"executable": "/bin/x"}, "exactly one of binary, executable and image"),
+        ({"binary": None}, "exactly one of binary, executable and image"),
         ({"binary": {"name": "tinyd", "checksum": "md5:1"}}, "sha256sum"),
         ({"binary": {"name": "tinyd", "checksum": None}}, "checksum is missing"),
         ({"binary": dict(binary(), name="../tinyd")}, "plain name"),
