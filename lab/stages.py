@@ -54,9 +54,12 @@ def _lint(context: Context) -> None:
         raise LabError(f"findings of {', '.join(failed)}")
 
 
-def _pytest(*folders: str) -> Callable[[Context], None]:
+def _pytest(*folders: str, workers: int = 1) -> Callable[[Context], None]:
+    """workers: processes that share the files; more of them than cores where the tests mostly wait."""
+    beside = ("--numprocesses", str(workers), "--dist", "loadfile") if workers > 1 else ()
+
     def run(context: Context) -> None:
-        context.call(*PYTEST, *folders)
+        context.call(*PYTEST, *beside, *folders)
 
     return run
 
@@ -87,10 +90,10 @@ def scenarios() -> list[str]:
 def every_stage() -> list[Stage]:
     return [
         Stage("lint", _lint, 300, tests=False),
-        Stage("unit", _pytest("tests/unit", "tests/simulator"), 900, (VENV, TOOL)),
+        Stage("unit", _pytest("tests/unit", "tests/simulator", workers=2), 900, (VENV, TOOL)),
         Stage("sanity", sanity.check, 600),
         Stage("build", artifact.check, 120, tests=False),
-        Stage("contract", _pytest("tests/contract"), 900, (VENV, TOOL), binaries=True),
+        Stage("contract", _pytest("tests/contract", workers=2), 900, (VENV, TOOL), binaries=True),
         Stage("hosts", _pytest("tests/hosts"), 900, (VENV, ENGINE), lab=Lab("hosts-daemon")),
         *map(_molecule, scenarios()),
     ]

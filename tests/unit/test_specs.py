@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import pathlib
 import re
 import subprocess
@@ -13,6 +14,7 @@ import pytest
 import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.horaedb.cluster.plugins.filter.cluster import FilterModule
+from ansible_collections.horaedb.cluster.plugins.plugin_utils.variables import HOSTS
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 ROLES = sorted(path.parents[1].name for path in (ROOT / "roles").glob("*/meta/main.yml"))
@@ -126,10 +128,20 @@ def test_an_actions_options_are_those_of_its_documentation(name: str) -> None:
     """They are declared in the plugin and documented in the module of the same name."""
     source = ast.parse((ROOT / "plugins" / "action" / (name + ".py")).read_text(encoding="utf-8"))
     calls = [node for node in ast.walk(source) if isinstance(node, ast.Call) and ast.unparse(node.func) == "self.validate_argument_spec"]
-    declared = ast.literal_eval(calls[0].args[0])
+    spec = calls[0].args[0]
+    assert isinstance(spec, ast.Dict)
+    declared = {key.value: ast.literal_eval(value) for key, value in zip(spec.keys, spec.values, strict=True) if isinstance(key, ast.Constant)}
+    shared = {"HOSTS": HOSTS}
+    for key, value in zip(spec.keys, spec.values, strict=True):
+        if key is None:
+            declared.update(shared[ast.unparse(value)])
     module = ast.parse((ROOT / "plugins" / "modules" / (name + ".py")).read_text(encoding="utf-8"))
     texts = {ast.unparse(node.targets[0]): ast.literal_eval(node.value) for node in module.body if isinstance(node, ast.Assign)}
-    documented = yaml.safe_load(texts["DOCUMENTATION"])["options"]
+    documentation = yaml.safe_load(texts["DOCUMENTATION"])
+    documented = dict(documentation["options"])
+    for fragment in documentation.get("extends_documentation_fragment", ()):
+        text = importlib.import_module("ansible_collections.horaedb.cluster.plugins.doc_fragments." + fragment.split(".")[-1])
+        documented.update(yaml.safe_load(text.ModuleDocFragment.DOCUMENTATION)["options"])
     assert {option: {key: value for key, value in body.items() if key != "description"} for option, body in documented.items()} == declared
     yaml.safe_load(texts["EXAMPLES"])
     yaml.safe_load(texts["RETURN"])

@@ -33,7 +33,7 @@ def serve():
 @pytest.mark.parametrize(
     ("url", "why"),
     [
-        ("http://127.0.0.1:%d/" % refused_port(), "connection refused"),
+        ("http://127.0.0.1:{closed}/", "connection refused"),
         ("http://does-not-exist.invalid:80/", "can't be resolved"),
         ("https://127.0.0.1:1/", "not an http:// address"),
         ("http://127.0.0.1:notaport/", "notaport"),
@@ -41,6 +41,7 @@ def serve():
     ],
 )
 def test_nothing_there(url, why):
+    url = url.replace("{closed}", str(refused_port()))
     with pytest.raises(Unreachable, match=why) as caught:
         Client(2).get(url)
     assert caught.value.url == url
