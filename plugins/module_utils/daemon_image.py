@@ -49,10 +49,15 @@ def source_of(option: Optional[Mapping[str, Any]]) -> Source:
     )
 
 
+def question(image: Image) -> List[str]:
+    """The command that succeeds where the image is."""
+    return [_path(image), "image", "inspect", "--format={{.Id}}", image.reference]
+
+
 def present(host: Looking, image: Image) -> bool:
     if host.stat(_path(image)) is None:
         return False
-    ran = host.run([_path(image), "image", "inspect", "--format={{.Id}}", image.reference], _ASK_LIMIT)
+    ran = host.run(question(image), _ASK_LIMIT)
     if ran.rc == 0:
         return True
     if any(words in ran.said.lower() for words in _ABSENT):
