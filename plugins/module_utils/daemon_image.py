@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import posixpath
+import re
 from dataclasses import dataclass
 from typing import Any, List, Mapping, Optional, Tuple
 
@@ -24,6 +25,7 @@ _FETCH_LIMIT = 1800.0
 _PROOF_LIMIT = 90.0
 _REMOVE_LIMIT = 120.0
 
+_HELP = re.compile(r"(?:Run|See) 'docker ")
 _ABSENT = ("no such image", "no such object", "image not known")
 
 
@@ -49,10 +51,15 @@ def source_of(option: Optional[Mapping[str, Any]]) -> Source:
     )
 
 
+def question(image: Image) -> List[str]:
+    """The command that succeeds where the image is."""
+    return [_path(image), "image", "inspect", "--format={{.Id}}", image.reference]
+
+
 def present(host: Looking, image: Image) -> bool:
     if host.stat(_path(image)) is None:
         return False
-    ran = host.run([_path(image), "image", "inspect", "--format={{.Id}}", image.reference], _ASK_LIMIT)
+    ran = host.run(question(image), _ASK_LIMIT)
     if ran.rc == 0:
         return True
     if any(words in ran.said.lower() for words in _ABSENT):
@@ -146,9 +153,9 @@ def _path(image: Image) -> str:
 
 
 def _last(ran: Ran) -> str:
-    """podman tells each of its attempts; the last line says it all."""
-    said = ran.err.strip() or ran.out.strip() or "it printed nothing"
-    return said.splitlines()[-1].rstrip(".")
+    """podman tells each of its attempts, docker where its help is; the last line of what is left says it all."""
+    said = [line for line in (ran.err.strip() or ran.out.strip()).splitlines() if line.strip() and not _HELP.match(line)]
+    return said[-1].rstrip(".") if said else "it printed nothing"
 
 
 def _sentence(text: str, source: Source) -> str:

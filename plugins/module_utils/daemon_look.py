@@ -18,7 +18,7 @@ import shlex
 import stat as modes
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
-from . import daemon_plan, daemon_read, daemon_run
+from . import daemon_image, daemon_plan, daemon_read, daemon_run
 from .daemon_desired import MANIFEST, MARK, Desired, Layout
 from .daemon_host import Looking, Ran, Stat
 
@@ -35,6 +35,7 @@ for group in %(group)s root; do echo "group $(getent group $group | cut -d: -f3)
 shown=$(systemctl show %(service)s --property=%(properties)s)
 echo "$shown" | sed 's/^/show /'
 pid=$(echo "$shown" | sed -n 's/^MainPID=//p')
+%(image)s
 [ "${pid:-0}" != 0 ] && tr '\\0' '\\n' <"/proc/$pid/environ" | sed -n 's/^%(mark)s=/generation /p'
 echo over
 """
@@ -63,6 +64,7 @@ def script(desired: Desired, provides: Sequence[str] = ()) -> str:
         "service": shlex.quote(layout.service),
         "properties": daemon_read.PROPERTIES,
         "mark": MARK,
+        "image": words(daemon_image.question(desired.image)) + " >/dev/null 2>&1 && echo image" if desired.image else "",
     }
 
 
@@ -99,6 +101,8 @@ class _Seen(Looking):
         self._texts = {path: base64.b64decode(text) for text, path in (line.split(" ", 1) for line in told.get("text", ()))}
         self._gids = {group: gid for gid, group in (line.split(" ", 1) for line in told.get("group", ()))}
         self._shown = "\n".join(told.get("show", ()))
+        # One that isn't there, or whose engine doesn't answer, is the module's to ask for.
+        self._image = daemon_image.question(desired.image) if desired.image and "image" in told else []
         self._generation = "".join("%s=%s\0" % (MARK, line) for line in told.get("generation", ()))
         contents = [*desired.texts.values(), *(wanted.content.encode() for wanted in desired.outside)]
         self._contents = {hashlib.sha256(content).hexdigest(): content for content in contents}
@@ -133,6 +137,8 @@ class _Seen(Looking):
         return int(self._gids[group])
 
     def run(self, argv: Sequence[str], limit: float = 0) -> Ran:
+        if self._image and list(argv) == self._image:
+            return Ran(0, "", "")
         if list(argv[:2]) != ["systemctl", "show"]:
             raise NotSeen("%s, in %g s" % (" ".join(argv), limit))
         return Ran(0, self._shown, "")

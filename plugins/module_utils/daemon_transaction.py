@@ -204,16 +204,17 @@ class Transaction:
 
     def _write_manifest(self, directory: str) -> None:
         manifest: Dict[str, object] = {"generation": self.desired.generation}
-        binary = self.desired.binary
+        binary, image = self.desired.binary, self.desired.image
         stat = self.host.stat(posixpath.join(directory, binary.name)) if binary else None
-        if binary and stat:
+        if image or stat:
             known = str(daemon_read.manifest(self.host, directory).get("version", ""))
             # Lost with the manifest, it is asked for again: a downgrade is told by it.
             self.version = self.version or known or daemon_prove.version(self.host, self.desired, directory)
-            manifest.update(program=binary.name, sha256=binary.sha256, binary=daemon_read.identity(stat), version=self.version)
-        if self.desired.image:
-            self.version = self.version or str(daemon_read.manifest(self.host, directory).get("version", ""))
-            manifest.update(engine=self.desired.image.engine, image=self.desired.image.reference, version=self.version)
+            manifest.update(version=self.version)
+        if binary and stat:
+            manifest.update(program=binary.name, sha256=binary.sha256, binary=daemon_read.identity(stat))
+        if image:
+            manifest.update(engine=image.engine, image=image.reference)
         self.host.write(posixpath.join(directory, MANIFEST), json.dumps(manifest).encode(), TEXT_MODE, self.desired.group)
 
     def _select(self, generation: str) -> None:

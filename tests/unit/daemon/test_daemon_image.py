@@ -7,7 +7,7 @@ import pathlib
 from typing import Any, Callable, Iterator, List
 
 import pytest
-from ansible_collections.horaedb.cluster.plugins.module_utils import daemon_image, daemon_run
+from ansible_collections.horaedb.cluster.plugins.module_utils import daemon_image, daemon_look, daemon_run
 from ansible_collections.horaedb.cluster.plugins.module_utils.daemon_desired import Refused, from_options
 from ansible_collections.horaedb.cluster.plugins.module_utils.daemon_host import Ran
 from daemon_fakes import FakeProbe, Killed, converge, options
@@ -104,6 +104,7 @@ def test_what_cannot_be_had_or_proved_leaves_the_old_one_running(host: EngineHos
         (Ran(126, "", "exec /usr/bin/tinyd: exec format error"), "another architecture"),
         (Ran(127, "", "crun: executable file `/usr/bin/tinyd` not found: No such file or directory"), "somewhere else in the image"),
         (Ran(124, "", ""), "had not ended after 90 s"),
+        (Ran(125, "", "docker: Error response from daemon: no room.\n\nRun 'docker run --help' for more information"), "125: docker: Error response from daemon: no room."),
         (Ran(3, "", ""), "exit status 3: it printed nothing."),
     ],
 )
@@ -213,6 +214,22 @@ def test_wrong_images_are_refused(host: EngineHost, change: Any, words: str) -> 
     with pytest.raises(Refused, match=words):
         converge(host, image_options(pinned(1), image=change))
     assert host.points == 0
+
+
+def test_a_lost_manifest_comes_back_with_the_version(host: EngineHost) -> None:
+    result = converge(host, image_options(pinned(1)))
+    host.remove("/opt/tiny/current/manifest.json")
+    converge(host, image_options(pinned(1)))
+    assert manifest_of(host, result["generation"])["version"] == "tinyd 1.0"
+
+
+def test_a_look_by_a_shell_line_asks_for_the_image_too() -> None:
+    wanted = from_options(image_options(pinned(1)))
+    assert wanted.image and " ".join(daemon_image.question(wanted.image)) in daemon_look.script(wanted).replace("'", "")
+    engine = "stat 81ed 0 0 9 1.000000000 5 /usr/bin/podman"
+    assert daemon_image.present(daemon_look._Seen(wanted, engine + "\nimage\nover"), wanted.image)
+    with pytest.raises(daemon_look.NotSeen):
+        daemon_image.present(daemon_look._Seen(wanted, engine + "\nover"), wanted.image)
 
 
 def test_a_unit_that_does_not_name_the_image_is_refused() -> None:

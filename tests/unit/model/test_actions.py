@@ -293,3 +293,15 @@ def test_the_binaries_of_all_hosts_are_judged_before_the_first_one_is_touched(pl
     done.refused("[artifact.binary] m1, m2: binary.checksum says sha256:%s, but /bin/sh" % ("0" * 64))
     done.refused("[artifact.binary] d1: binary.src: artifacts/not-there isn't on the controller")
     done.refused("is known. Correct horaedb_binary or horaedb_checksum.")
+
+
+def test_what_an_engine_could_not_run_is_refused_before_the_first_host_is_touched(play: Play) -> None:
+    groups = {
+        "horaemeta": hosts(11, "m1", horaemeta_install_method="podman", horaemeta_binary="/bin/sh"),
+        "horaedb": hosts(21, "d1", "d2", horaedb_install_method="docker", horaedb_binary="docker://apache/horaedb-server:v2.1.0"),
+    }
+    groups["horaedb"]["hosts"]["d2"]["horaedb_install_method"] = "lxc"
+    done = play(groups, [{"hosts": "all", "tasks": [check(deploy=True)]}])
+    done.refused("[artifact.binary] m1: podman runs images, and /bin/sh is none")
+    done.refused("[artifact.binary] d1: docker://apache/horaedb-server:v2.1.0 has no digest.")
+    done.refused("the container engine is 'lxc'; there are: docker, podman")
