@@ -19,7 +19,7 @@ ON_REQUEST = ("chaos",)
 # What a scenario needs besides Ansible and an engine; nobody else has to install it.
 MORE = {"artifacts": (REGISTRY,), "airgap": (WHEELS,)}
 # What of the controller's side imports nothing of Ansible's, which has no types.
-TYPED = [f"plugins/plugin_utils/{name}.py" for name in ("images", "image_layers", "image_tree", "image_artifact", "skopeo")]
+TYPED = [f"plugins/plugin_utils/{name}.py" for name in ("images", "image_layers", "image_tree", "image_artifact", "skopeo", "bundle", "bundle_parts")]
 # A test that hangs shows where, before the stage's time is over.
 PYTEST = ("pytest", "-p", "no:cacheprovider", "--quiet", "--durations=5", "-o", "faulthandler_timeout=120")
 
@@ -69,15 +69,8 @@ def _molecule(scenario: str) -> Stage:
     def run(context: Context) -> None:
         context.call("molecule", "test", "--scenario-name", scenario)
 
-    return Stage(
-        f"{MOLECULE_PREFIX}{scenario}",
-        run,
-        1200,
-        (VENV, ENGINE),
-        binaries=True,
-        lab=lab_of_scenario(scenario),
-        on_request=scenario in ON_REQUEST,
-    )
+    needs = (VENV, ENGINE, *MORE.get(scenario, ()))
+    return Stage(f"{MOLECULE_PREFIX}{scenario}", run, 1200, needs, binaries=True, lab=lab_of_scenario(scenario), on_request=scenario in ON_REQUEST)
 
 
 def scenarios() -> list[str]:
