@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from lab import artifact, binaries, demo, dockerd, environment, packages, sanity, stages, testing, watched
+from lab import artifact, binaries, demo, dockerd, environment, packages, recipe, sanity, stages, testing, watched
 from lab.console import LabError
 from lab.context import Context
 from lab.stages import Stage
@@ -219,3 +219,21 @@ def test_what_takes_too_long_for_everything_runs_when_it_is_named() -> None:
     assert "molecule:chaos" not in usual and "molecule:operations" in usual
     assert [stage.name for stage in stages.select(every, ["molecule:chaos"])] == ["molecule:chaos"]
     assert {stage.name for stage in every} - usual == {"molecule:%s" % name for name in stages.ON_REQUEST}
+
+
+def test_what_one_scenario_needs_is_not_installed_for_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Breaks when a linter waits for a registry, or when a scenario finds no skopeo on a fresh machine."""
+    needing = {
+        part: {stage.name for stage in stages.every_stage() if part in stage.needs} for part in (environment.REGISTRY, environment.WHEELS)
+    }
+    assert needing == {environment.REGISTRY: {"molecule:artifacts"}, environment.WHEELS: {"molecule:airgap"}}
+    monkeypatch.setattr("shutil.which", lambda _name: None)
+    assert "skopeo" in environment._missing_packages("test", (environment.REGISTRY,), "bookworm")
+    assert "skopeo" not in environment._missing_packages("test", (environment.TOOL,), "bookworm")
+    monkeypatch.setattr(environment, "TOOLS_BIN", pathlib.Path("/nonexistent"))
+    with pytest.raises(LabError, match="the tests need docker-registry: put them on PATH"):
+        environment._fetch_tools(environment.REGISTRY)
+
+
+def test_every_release_of_a_lab_host_has_its_python() -> None:
+    assert set(environment.PYTHONS) == set(recipe.DISTROS)
