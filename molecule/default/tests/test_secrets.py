@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
-from conftest import Operator
+from conftest import Operator, secret_settings
 
 from tests.support.cluster import Cluster
 
@@ -47,7 +47,7 @@ def test_ansible_shows_no_secret(operator: Operator, hosts: Iterable[Any]) -> No
         "--check",
         "--diff",
         "-vvv",
-        horaedb_object_store={"type": "Local", "key_secret": CHANGED},
+        horaedb_settings=secret_settings(CHANGED),
         horaedb_environment={"HORAE_TEST_PASSWORD": CHANGED},
         horaemeta_environment={"HORAE_TEST_PASSWORD": CHANGED},
     )
