@@ -104,7 +104,7 @@ def test_the_readme_names_every_option(role: str) -> None:
     assert [name for name in specs(role)["main"]["options"] if "`%s`" % name not in text] == []
 
 
-def test_the_readmes_are_up_to_date() -> None:
+def test_the_readmes_and_the_page_of_all_keys_are_up_to_date() -> None:
     done = subprocess.run(
         [sys.executable, str(ROOT / "docs" / "generate.py"), "--check"], capture_output=True, text=True, timeout=60, check=False
     )
