@@ -49,6 +49,11 @@ def pick(daemon: str, version: str) -> Schema:
     return schema_data.load(daemon, schema_data.nearest(daemon, version))
 
 
+def newest(daemon: str) -> str:
+    """The newest version that there is data of."""
+    return schema_data.versions(daemon)[-1]
+
+
 class Check:
     """One look at one configuration. `features`: what the build has; `environment`: variables that win over the file."""
 
