@@ -16,7 +16,8 @@ from ansible_collections.horaedb.cluster.plugins.plugin_utils.schema_variables i
 INTRO = """\
 # Configuration: every key
 
-The configuration of each daemon is one TOML file, and the collection writes it whole: what it derives from the inventory, and over that what you set, key by key, as in the file:
+The configuration of each daemon is one TOML file, and the collection writes it whole: what it derives from the inventory, and over that what you set,
+key by key, as in the file:
 
     horaedb_settings:
       logger: {level: warn}
@@ -25,21 +26,27 @@ The configuration of each daemon is one TOML file, and the collection writes it 
     horaemeta_settings:
       lease-sec: 10
 
-`horaedb_object_store` and `horaedb_wal` are the tables `[analytic.storage.object_store]` and `[analytic.wal]`. null takes out a key that the collection derives. `horaedb_environment` and `horaemeta_environment` win over
+`horaedb_object_store` and `horaedb_wal` are the tables `[analytic.storage.object_store]` and `[analytic.wal]`. null takes out a key that the
+collection derives. `horaedb_environment` and `horaemeta_environment` win over
 the file, in the daemons and in the guard.
 
-The guard holds all of it against the tables below before any host is touched: [topology.md](topology.md) has its rules. They are those of `horaedb_version` and `horaemeta_version`. To hold a file against
+The guard holds all of it against the tables below before any host is touched: [topology.md](topology.md) has its rules. They are those of
+`horaedb_version` and `horaemeta_version`. To hold a file against
 them that is not this collection's, such as one of upstream's samples or one on a host:
 
     ansible localhost -m horaedb.cluster.config_check -a 'daemon=horaedb path=/etc/horaedb/horaedb.toml'
 
-Playbook `adopt.yml` does that for hosts on which the daemons were installed by hand, and prints the inventory variables that make the same files; it changes nothing.
+Playbook `adopt.yml` does that for hosts on which the daemons were installed by hand, and prints the inventory variables that make the same files; it
+changes nothing.
 
 How to read the tables:
 
-- *duration*: always a text, units `d h m s ms` in small letters, each once and in this order, as `1h30m`. *size*: a number of bytes, or a text with `B`, `K`, `KB` or `KiB`, `M`, `G`, `T`, `P`; all are powers of 1024, and capitals count.
-- Change: every change of a file needs a restart, which the roll does. *creation*: it counts only for what is made afterwards, the cluster, a table, a cache or a topic. *never*: not while there are data.
-- A key marked *required* has to be written once its table is there. Variables in the last column are what the collection takes the value from, when the key isn't set in `*_settings`.
+- *duration*: always a text, units `d h m s ms` in small letters, each once and in this order, as `1h30m`. *size*: a number of bytes, or a text with
+  `B`, `K`, `KB` or `KiB`, `M`, `G`, `T`, `P`; all are powers of 1024, and capitals count.
+- Change: every change of a file needs a restart, which the roll does. *creation*: it counts only for what is made afterwards, the cluster, a table, a
+  cache or a topic. *never*: not while there are data.
+- A key marked *required* has to be written once its table is there. Variables in the last column are what the collection takes the value from, when
+  the key isn't set in `*_settings`.
 """
 
 
@@ -54,7 +61,11 @@ def page() -> str:
 
 def _unknown(schema: Schema) -> List[str]:
     known = ", ".join(schema_data.versions(schema.daemon))
-    what = "doesn't start with an unknown root table, and ignores any other unknown key" if schema.unknown_root == "fatal" else "ignores every unknown key"
+    what = (
+        "doesn't start with an unknown root table, and ignores any other unknown key"
+        if schema.unknown_root == "fatal"
+        else "ignores every unknown key"
+    )
     return ["%s %s. Versions whose keys are known: %s." % (schema.title, what, known), ""]
 
 

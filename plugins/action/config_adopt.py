@@ -36,7 +36,9 @@ class ActionModule(ActionBase):
         daemon = args["daemon"]
         result.update(changed=False, variables={}, text="", findings=[], lines=[], notes=[], unit="", config="")
         try:
-            answer = self._low_level_execute_command(adopt_read.script(daemon, args["unit"] or "", args["config"] or ""), executable="/bin/sh")
+            answer = self._low_level_execute_command(
+                adopt_read.script(daemon, args["unit"] or "", args["config"] or ""), executable="/bin/sh"
+            )
             found = adopt_read.parse(answer["stdout"])
         except AnsibleConnectionFailure:
             raise
@@ -46,7 +48,11 @@ class ActionModule(ActionBase):
             return dict(result, failed=True, msg="the command on the host said something else: %s" % answer.get("stderr", "").strip())
         result.update(unit=found.unit, config=found.config)
         if not found.text:
-            where = "%s, which is empty or can't be read" % found.config if found.config else "the command line of %s, which names no file" % daemon
+            where = (
+                "%s, which is empty or can't be read" % found.config
+                if found.config
+                else "the command line of %s, which names no file" % daemon
+            )
             given = "" if found.config or found.unit else ", and neither a process nor a unit was found"
             return dict(result, failed=True, msg="No configuration of %s in %s%s. Name it with config or unit." % (daemon, where, given))
         try:

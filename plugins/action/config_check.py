@@ -49,7 +49,10 @@ class ActionModule(ActionBase):
         result.update(changed=False, findings=found, lines=lines)
         wrong = [line for line, finding in zip(lines, found) if finding["severity"] == ERROR]
         if wrong and args["refuse"]:
-            result.update(failed=True, msg="\n".join(["%d finding%s:" % (len(wrong), "" if len(wrong) == 1 else "s"), *("  " + line for line in wrong)]))
+            result.update(
+                failed=True,
+                msg="\n".join(["%d finding%s:" % (len(wrong), "" if len(wrong) == 1 else "s"), *("  " + line for line in wrong)]),
+            )
         return result
 
     def _read(self, path: str, task_vars: dict[str, Any]) -> str:

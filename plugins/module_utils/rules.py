@@ -22,6 +22,7 @@ from ansible_collections.horaedb.cluster.plugins.module_utils.topology import To
 
 Found = Iterator[Finding]
 
+
 def _present(topology: Topology) -> Found:
     if not topology.members:
         yield Finding(

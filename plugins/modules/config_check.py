@@ -36,7 +36,9 @@ options:
       - Not given, it is the newest one that is known.
     type: str
   environment:
-    description: Environment variables of the process, name to text. They win over the file, so they are judged as well, and a key that one of them sets may be missing.
+    description:
+      - Environment variables of the process, name to text.
+      - They win over the file, so they are judged as well, and a key that one of them sets may be missing in it.
     type: dict
     default: {}
   features:

@@ -44,7 +44,15 @@ _PLAIN: Mapping[str, Mapping[str, str]] = {
 }
 # The collection writes these out of the inventory's groups and addresses.
 _FROM_INVENTORY = {
-    "horaemeta": ("addr", "initial-cluster", "initial-cluster-state", "client-urls", "peer-urls", "advertise-client-urls", "advertise-peer-urls"),
+    "horaemeta": (
+        "addr",
+        "initial-cluster",
+        "initial-cluster-state",
+        "client-urls",
+        "peer-urls",
+        "advertise-client-urls",
+        "advertise-peer-urls",
+    ),
     "horaedb": (
         "cluster_deployment.etcd_client.server_addrs",
         "cluster_deployment.meta_client.cluster_name",
@@ -71,7 +79,11 @@ def adopted(daemon: str, found: Found, version: str | None, defaults: Mapping[st
     """`defaults` are the role's. Raises Unreadable when the file is no TOML, and ValueError for what is no version."""
     judge = schema.pick(daemon, version or schema.newest(daemon))
     ours = {**judge.overrides, **judge.environment}
-    environment = {name: value for name, value in found.environment.items() if name in ours or name in found.given or name.startswith(("HORAE", "CERESDB_"))}
+    environment = {
+        name: value
+        for name, value in found.environment.items()
+        if name in ours or name in found.given or name.startswith(("HORAE", "CERESDB_"))
+    }
     findings = config_file.findings(daemon, found.text, version, environment)
     maker = _Maker(judge, config_file.parsed(found.text), environment, show_secrets)
     useless = [one["path"] for one in findings if one["rule"] == "settings.unknown"]
@@ -84,7 +96,11 @@ def adopted(daemon: str, found: Found, version: str | None, defaults: Mapping[st
     settings = maker.settings(useless)
     if settings:
         variables["%s_settings" % daemon] = settings
-    rest = {name: maker.hidden(value, name, _SECRET.search(name) is not None) for name, value in environment.items() if name not in judge.overrides}
+    rest = {
+        name: maker.hidden(value, name, _SECRET.search(name) is not None)
+        for name, value in environment.items()
+        if name not in judge.overrides
+    }
     if rest:
         variables["%s_environment" % daemon] = rest
     return Adopted(variables, [*_notes(daemon, found, useless), *maker.notes], findings)
@@ -97,9 +113,13 @@ def _notes(daemon: str, found: Found, useless: list[str]) -> list[str]:
     if useless:
         notes.append("Left out, because the daemon doesn't know them: %s." % ", ".join(useless))
     if found.user == "root":
-        notes.append("It runs as root. Leave %s_user at its default, and give the data directory to that user while the daemon is stopped." % daemon)
+        notes.append(
+            "It runs as root. Leave %s_user at its default, and give the data directory to that user while the daemon is stopped." % daemon
+        )
     if daemon == "horaedb":
-        notes.append("The collection sets lease, timeout and fast lock reacquisition itself where the file doesn't; --check --diff shows it.")
+        notes.append(
+            "The collection sets lease, timeout and fast lock reacquisition itself where the file doesn't; --check --diff shows it."
+        )
     return notes
 
 
@@ -136,7 +156,12 @@ class _Maker:
             for table in tables.values():
                 if isinstance(table, dict):
                     table.pop("data_dir", None)
-            self._drop_same({"tracing.dir": made["horaedb_data_dir"] + "/tracing", "analytic.storage.disk_cache_dir": made["horaedb_data_dir"] + "/cache"})
+            self._drop_same(
+                {
+                    "tracing.dir": made["horaedb_data_dir"] + "/tracing",
+                    "analytic.storage.disk_cache_dir": made["horaedb_data_dir"] + "/cache",
+                }
+            )
         for variable, table in tables.items():
             made[variable] = self._masked(table, TABLES[variable])
         return made
@@ -183,7 +208,9 @@ class _Maker:
             return {name: self._masked(value, (*path, name)) for name, value in tree.items()}
         node = self._judge.paths.get(".".join(path))
         secret = node.secret if isinstance(node, Key) else bool(path and _SECRET.search(path[-1]))
-        return self.hidden(tree, ".".join(path), secret) if secret or self._show or not isinstance(tree, str) else schema_values.masked(tree)
+        return (
+            self.hidden(tree, ".".join(path), secret) if secret or self._show or not isinstance(tree, str) else schema_values.masked(tree)
+        )
 
 
 def _without_empty(tree: Any, original: Any) -> Any:

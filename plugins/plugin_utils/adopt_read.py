@@ -38,7 +38,8 @@ if [ -n "$pid" ] && [ -r "/proc/$pid/environ" ]; then
     [ -n "$config" ] || config=$(tr '\0' '\n' < "/proc/$pid/cmdline" | sed -n -e '/^\(--config\|-c\)$/{n;p;q}' -e 's/^--config=//p' | head -n 1)
 fi
 if [ -z "$config" ] && [ -n "$unit" ]; then
-    config=$(systemctl cat "$unit" 2>/dev/null | sed -n 's/^ExecStart=.*[[:space:]]\(--config[=[:space:]]\|-c[[:space:]]\)[[:space:]]*\([^[:space:]]*\).*/\2/p' | tail -n 1)
+    named='s/^ExecStart=.*[[:space:]]\(--config[=[:space:]]\|-c[[:space:]]\)[[:space:]]*\([^[:space:]]*\).*/\2/p'
+    config=$(systemctl cat "$unit" 2>/dev/null | sed -n "$named" | tail -n 1)
 fi
 hostname | say hostname
 [ -z "$config" ] || printf %s "$config" | say config

@@ -50,7 +50,9 @@ def findings(
         (settings_check.RULES[problem.kind], problem, line_of(text, problem.path))
         for problem in schema_rules.problems(judge, tree, version, environment, features)
     ]
-    found += [(settings_check.ENVIRONMENT_RULES[problem.kind], problem, 0) for problem in schema.environment_problems(judge, environment or {})]
+    found += [
+        (settings_check.ENVIRONMENT_RULES[problem.kind], problem, 0) for problem in schema.environment_problems(judge, environment or {})
+    ]
     return [
         {
             "rule": rule,

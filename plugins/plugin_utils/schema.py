@@ -118,7 +118,12 @@ class Check:
 
     def _known(self, node: Node, value: Any, path: Path) -> Iterator[Problem]:
         if node.since and number(self._version) < number(node.since):
-            yield Problem(path, UNKNOWN, "%s came with %s %s, and this is %s." % (dotted(path), self.schema.title, node.since, self._version), "Take it out.")
+            yield Problem(
+                path,
+                UNKNOWN,
+                "%s came with %s %s, and this is %s." % (dotted(path), self.schema.title, node.since, self._version),
+                "Take it out.",
+            )
         elif isinstance(node, Key):
             yield from self._value(node, value, path)
         elif node.array:
@@ -133,7 +138,10 @@ class Check:
     def _value(self, key: Key, value: Any, path: Path) -> Iterator[Problem]:
         if not schema_values.fits(key, value):
             yield Problem(
-                path, VALUE, "%s is %s, which is not %s." % (dotted(path), schema_values.shown(key, value), schema_values.wanted(key)), schema_values.hint(key, value)
+                path,
+                VALUE,
+                "%s is %s, which is not %s." % (dotted(path), schema_values.shown(key, value), schema_values.wanted(key)),
+                schema_values.hint(key, value),
             )
         elif key.unused and value != key.default:
             yield from self._unused(key, value, path)
@@ -156,7 +164,11 @@ class Check:
             yield from self._table(Table(table.name, table.keys), value, path)
         elif not (isinstance(value, str) and value in table.texts):
             what = "%s is %s, which is neither %s nor a table with one of %s (case counts)."
-            yield Problem(path, VALUE, what % (dotted(path), schema_values.shown(Key("", "any"), value), ", ".join(table.texts), ", ".join(table.keys)))
+            yield Problem(
+                path,
+                VALUE,
+                what % (dotted(path), schema_values.shown(Key("", "any"), value), ", ".join(table.texts), ", ".join(table.keys)),
+            )
 
     def _absent(self, node: Node, table: Table, path: Path) -> Iterator[Problem]:
         if isinstance(node, Table) and node.required:
@@ -172,18 +184,30 @@ class Check:
         gone = variant.until and number(self._version) > number(variant.until)
         if gone and variant.feature not in self._features:
             feature = self.schema.features[variant.feature]
-            yield Problem(path, VALUE, "%s is %s. %s" % (dotted(path), name, feature["without"]), "Set %s to true where the build has it, or take another type." % feature["variable"])
+            yield Problem(
+                path,
+                VALUE,
+                "%s is %s. %s" % (dotted(path), name, feature["without"]),
+                "Set %s to true where the build has it, or take another type." % feature["variable"],
+            )
 
     def _unknown(self, table: Table, keys: Mapping[str, Node], name: str, tree: Mapping[str, Any], path: Path) -> Problem:
         here = dotted((*path, name))
         for pattern, said in self.schema.wrong.items():
             if fnmatch.fnmatchcase(here, pattern):
-                return Problem((*path, name), UNKNOWN, "%s is no key of %s. %s" % (here, self.schema.name, said["text"]), "It is %s." % said["use"])
+                return Problem(
+                    (*path, name), UNKNOWN, "%s is no key of %s. %s" % (here, self.schema.name, said["text"]), "It is %s." % said["use"]
+                )
         fatal = not path and self.schema.unknown_root == "fatal"
         what = "%s is no key of %s, which %s." % (here, self.schema.name, "would not start" if fatal else "would ignore it without a word")
         others = [kind for kind, variant in table.variants.items() if name in variant.keys]
         if others:
-            return Problem((*path, name), UNKNOWN, "%s is for %s %s, and %s is %s." % (here, table.variant, " and ".join(others), table.variant, tree[table.variant]), "Take it out.")
+            return Problem(
+                (*path, name),
+                UNKNOWN,
+                "%s is for %s %s, and %s is %s." % (here, table.variant, " and ".join(others), table.variant, tree[table.variant]),
+                "Take it out.",
+            )
         return Problem((*path, name), UNKNOWN, what, self._meant(keys, name, path))
 
     def _meant(self, keys: Mapping[str, Node], name: str, path: Path) -> str:
@@ -249,4 +273,6 @@ def _environment_value(schema: Schema, name: str, key: Key, value: Any) -> Itera
     except ValueError:
         path = schema.overrides[name][0] if name in schema.overrides else ""
         over = ", which wins over %s in the file," % path if path else ""
-        yield Problem((name,), VALUE, "%s%s is %s, which is not %s." % (name, over, schema_values.shown(key, text), schema_values.wanted(key)))
+        yield Problem(
+            (name,), VALUE, "%s%s is %s, which is not %s." % (name, over, schema_values.shown(key, text), schema_values.wanted(key))
+        )

@@ -189,7 +189,8 @@ def _table(name: str, body: Mapping[str, Any], danger: str) -> Table:
     common, either, entries = rest.pop("common", {}), rest.pop("one_of", {}), rest.pop("array", None)
     keys = {**rest.pop("keys", {}), **either.get("tables", {}), **(entries or {})}
     variants = {
-        kind: _table(name, {**variant, "keys": {**variant.get("keys", {}), **common}}, below) for kind, variant in rest.pop("variants", {}).items()
+        kind: _table(name, {**variant, "keys": {**variant.get("keys", {}), **common}}, below)
+        for kind, variant in rest.pop("variants", {}).items()
     }
     texts = tuple(either.get("text", ()))
     if variants:

@@ -34,7 +34,10 @@ def _etcd_tls(check: Check) -> Iterator[Problem]:
     plain = [address for address in check.value(_ETCD + ".server_addrs") or () if address.startswith("http://")]
     if plain:
         yield Problem(
-            _at(_ETCD + ".server_addrs"), TOGETHER, "%s.server_addrs has %s, and TLS is on." % (_ETCD, masked(", ".join(plain))), "Write host:port; it gets its scheme by itself."
+            _at(_ETCD + ".server_addrs"),
+            TOGETHER,
+            "%s.server_addrs has %s, and TLS is on." % (_ETCD, masked(", ".join(plain))),
+            "Write host:port; it gets its scheme by itself.",
         )
 
 
@@ -47,7 +50,8 @@ def _disk_cache(check: Check) -> Iterator[Problem]:
         yield Problem(
             _at(_STORAGE + ".disk_cache_capacity"),
             UNWISE,
-            "%s.disk_cache_capacity is %s, no multiple of disk_cache_page_size x 2^disk_cache_partition_bits, which is %d bytes." % (_STORAGE, capacity, step),
+            "%s.disk_cache_capacity is %s, no multiple of disk_cache_page_size x 2^disk_cache_partition_bits, which is %d bytes."
+            % (_STORAGE, capacity, step),
             "Make it %d." % (-(-size(capacity) // step) * step),
         )
 
@@ -69,7 +73,8 @@ def _meta_lease(check: Check) -> Iterator[Problem]:
         yield Problem(
             _at("cluster_deployment.meta_client.lease"),
             UNWISE,
-            "cluster_deployment.meta_client.lease is %s; heartbeats come every two thirds of it, and HoraeMeta forgets a node after %d s." % (lease, _FORGOTTEN),
+            "cluster_deployment.meta_client.lease is %s; heartbeats come every two thirds of it, and HoraeMeta forgets a node after %d s."
+            % (lease, _FORGOTTEN),
             "Make it 3s.",
         )
 
@@ -78,7 +83,9 @@ def _etcd_files(check: Check) -> Iterator[Problem]:
     names = ("etcd-ca-cert-path", "etcd-key-path", "etcd-cert-path")
     given = [name for name in names if check.value(name)]
     if given and check.value("enable-embed-etcd"):
-        yield Problem((given[0],), UNWISE, "%s is for an external etcd, and enable-embed-etcd is true: nothing reads it." % given[0], "Take it out.")
+        yield Problem(
+            (given[0],), UNWISE, "%s is for an external etcd, and enable-embed-etcd is true: nothing reads it." % given[0], "Take it out."
+        )
     elif given:
         for name in names:
             if name not in given:

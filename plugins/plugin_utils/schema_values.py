@@ -53,7 +53,10 @@ def _is_address(value: str) -> bool:
 
 _TEXTS: dict[str, tuple[Callable[[str], bool], str]] = {
     "text": (bool, "a text"),
-    "duration": (lambda value: _tries(seconds, value), "a duration: a text such as 30s or 1h30m, units d h m s ms, each once and in this order"),
+    "duration": (
+        lambda value: _tries(seconds, value),
+        "a duration: a text such as 30s or 1h30m, units d h m s ms, each once and in this order",
+    ),
     "ipv4": (lambda value: _tries(ipaddress.IPv4Address, value), "an IPv4 address; HoraeDB takes neither names nor IPv6 there"),
     "address": (_is_address, "a name or an IPv4 address without a port"),
     "meta_url": (_is_url, "exactly one http://host:port"),

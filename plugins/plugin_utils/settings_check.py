@@ -51,7 +51,9 @@ def problems(built: Built, members: Mapping[str, Vars], nodes: Mapping[str, Vars
             for rule, what, change, variable in _of_host(daemon, built.topology, host, values, bool(built.unreadable)):
                 if not any(_names(text, variable) for text in told):
                     found.setdefault((rule, what, change), []).append(host)
-    return [Finding(rule, tuple(hosts), what, change, WARNING if rule in WARNINGS else ERROR) for (rule, what, change), hosts in found.items()]
+    return [
+        Finding(rule, tuple(hosts), what, change, WARNING if rule in WARNINGS else ERROR) for (rule, what, change), hosts in found.items()
+    ]
 
 
 def _of_host(daemon: str, topology: Topology, host: str, values: Vars, doubtful: bool) -> Iterator[tuple[str, str, str, str]]:
@@ -72,7 +74,10 @@ def _of_host(daemon: str, topology: Topology, host: str, values: Vars, doubtful:
         )
     environment = values.get("%s_environment" % daemon) or {}
     features = [name for name, feature in judge.features.items() if boolean(values.get(feature["variable"]) or False, strict=False)]
-    inputs = [values.get("%s_%s" % (daemon, name)) or {} for name in (("settings", "object_store", "wal") if daemon == "horaedb" else ("settings",))]
+    inputs = [
+        values.get("%s_%s" % (daemon, name)) or {}
+        for name in (("settings", "object_store", "wal") if daemon == "horaedb" else ("settings",))
+    ]
     if not all(isinstance(given, Mapping) for given in (*inputs, environment)):
         # The model says so.
         return

@@ -12,7 +12,9 @@ from ansible_collections.horaedb.cluster.plugins.plugin_utils.variables import M
 from model_inventory import MEMBERS, NODES, Changes, with_defaults
 
 
-def judged(members: Changes | None = None, nodes: Changes | None = None, start: tuple[Changes, Changes] = (MEMBERS, NODES)) -> list[Finding]:
+def judged(
+    members: Changes | None = None, nodes: Changes | None = None, start: tuple[Changes, Changes] = (MEMBERS, NODES)
+) -> list[Finding]:
     of_members, of_nodes = with_defaults(start[0], members or {}, MEMBER_ROLES), with_defaults(start[1], nodes or {}, NODE_ROLES)
     built = build(of_members, of_nodes)
     findings = built.unreadable or rules.problems(built.topology)

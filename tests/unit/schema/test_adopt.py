@@ -85,9 +85,20 @@ def made(daemon: str, text: str, show: bool = False, **found: Any) -> Any:
 
 
 def test_a_data_node() -> None:
-    environment = {"HORAEDB_SERVER_ADDR": "192.0.2.31", "HORAEDB_DEFAULT_CATALOG": "ceresdb", "PATH": "/bin", "AWS_SECRET_ACCESS_KEY": "canary-env"}
+    environment = {
+        "HORAEDB_SERVER_ADDR": "192.0.2.31",
+        "HORAEDB_DEFAULT_CATALOG": "ceresdb",
+        "PATH": "/bin",
+        "AWS_SECRET_ACCESS_KEY": "canary-env",
+    }
     answer = made(
-        "horaedb", DB, environment=environment, given=frozenset({"AWS_SECRET_ACCESS_KEY"}), user="horae", limit_nofile="100000", unit="horaedb-server.service"
+        "horaedb",
+        DB,
+        environment=environment,
+        given=frozenset({"AWS_SECRET_ACCESS_KEY"}),
+        user="horae",
+        limit_nofile="100000",
+        unit="horaedb-server.service",
     )
     assert answer.variables == {
         "horaedb_server_addr": "192.0.2.31",
@@ -115,7 +126,10 @@ def test_a_data_node() -> None:
     assert "canary" not in str(answer)
     assert [finding["path"] for finding in answer.findings] == ["server.deploy_mode"]
     assert "Left out, because the daemon doesn't know them: server.deploy_mode." in answer.notes
-    assert "Put the value of analytic.storage.object_store.key_secret into a vault as vault_horaedb_analytic_storage_object_store_key_secret." in answer.notes
+    assert (
+        "Put the value of analytic.storage.object_store.key_secret into a vault as vault_horaedb_analytic_storage_object_store_key_secret."
+        in answer.notes
+    )
 
 
 def test_secrets_are_shown_when_that_is_asked_for() -> None:
@@ -154,9 +168,16 @@ def test_the_variables_make_the_same_file_again() -> None:
         "horaedb_http_port": 6440,
         "horaedb_data_dir": "/data/db",
         "horaedb_meta_endpoint": "http://192.0.2.99:2379",
-        "horaedb_settings": {"logger": {"level": "warn"}, "limiter": {"rules": [{"type": "AnyQuery"}]}, "cluster_deployment": {"meta_client": {"lease": "4s"}}},
+        "horaedb_settings": {
+            "logger": {"level": "warn"},
+            "limiter": {"rules": [{"type": "AnyQuery"}]},
+            "cluster_deployment": {"meta_client": {"lease": "4s"}},
+        },
     }
-    for daemon, host, given in (("horaedb", "db1", variables), ("horaemeta", "meta1", {"horaemeta_settings": {"lease-sec": 9, "log": {"level": "warn"}}})):
+    for daemon, host, given in (
+        ("horaedb", "db1", variables),
+        ("horaemeta", "meta1", {"horaemeta_settings": {"lease-sec": 9, "log": {"level": "warn"}}}),
+    ):
         before = file_of(daemon, host, given)
         answer = made(daemon, tomli_w.dumps(before))
         assert file_of(daemon, host, answer.variables) == before
@@ -209,7 +230,9 @@ def process(tmp_path: pathlib.Path, tools: dict[str, str]) -> Iterator[None]:
 
 
 def run(tools: dict[str, str], daemon: str = "horaedb", unit: str = "", config: str = "") -> Found:
-    done = subprocess.run(["/bin/sh", "-c", script(daemon, unit, config)], env=tools, capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run(
+        ["/bin/sh", "-c", script(daemon, unit, config)], env=tools, capture_output=True, text=True, timeout=30, check=False
+    )
     return parse(done.stdout)
 
 

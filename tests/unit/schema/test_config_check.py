@@ -95,7 +95,10 @@ def test_horaemeta_and_its_environment() -> None:
 
 def test_what_the_environment_sets_may_be_missing_in_the_file() -> None:
     text = '[analytic.wal]\ntype = "Local"\n[cluster_deployment]\nmode = "WithMeta"\n'
-    assert [path for path, _line in told(text)] == ["cluster_deployment.meta_client.cluster_name", "cluster_deployment.meta_client.meta_addr"]
+    assert [path for path, _line in told(text)] == [
+        "cluster_deployment.meta_client.cluster_name",
+        "cluster_deployment.meta_client.meta_addr",
+    ]
     assert told(text, environment={"CLUSTER_NAME": "defaultCluster", "HORAEMETA_SERVER_ADDR": "http://192.0.2.1:2379"}) == {}
 
 
@@ -132,7 +135,17 @@ def test_a_version_that_is_none() -> None:
 
 @pytest.mark.parametrize(
     ("path", "line"),
-    [(("a", "b"), 1), (("c",), 2), (("c", "d"), 3), (("c", "e", "f"), 4), (("g", 0, "h"), 7), (("g", 1, "i"), 8), (("z",), 0), (("c", "zz"), 2), (("j k",), 10)],
+    [
+        (("a", "b"), 1),
+        (("c",), 2),
+        (("c", "d"), 3),
+        (("c", "e", "f"), 4),
+        (("g", 0, "h"), 7),
+        (("g", 1, "i"), 8),
+        (("z",), 0),
+        (("c", "zz"), 2),
+        (("j k",), 10),
+    ],
 )
 def test_lines(path: tuple[Any, ...], line: int) -> None:
     text = 'a.b = 1\n[c]\nd = 2\ne = {f = 1}\n\n[[g]]\nh = 1\n[[g]] # again\n  # x = 1\n["j k"]\n'

@@ -92,7 +92,10 @@ def test_adopt_prints_the_variables_and_changes_nothing(tmp_path: pathlib.Path) 
         assert words in done.stdout, done.stdout
     assert "canary" not in done.stdout
     assert done.stdout.count("changed=0") == 2
-    assert "canary-secret" in ansible(tmp_path, "playbook", str(ROOT / "playbooks" / "adopt.yml"), "-e", paths + " horae_adopt_secrets=true").stdout
+    assert (
+        "canary-secret"
+        in ansible(tmp_path, "playbook", str(ROOT / "playbooks" / "adopt.yml"), "-e", paths + " horae_adopt_secrets=true").stdout
+    )
 
 
 def test_adopt_says_what_it_could_not_find(tmp_path: pathlib.Path) -> None:

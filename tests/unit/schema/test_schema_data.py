@@ -150,7 +150,8 @@ def test_a_hundred_hosts_cost_less_than_a_third_of_a_second() -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "taken"), [("2.1.0", "2.1.0"), ("2.1", "2.1.0"), ("2.1.7", "2.1.0"), ("3.0", "2.1.0"), ("1.2.0", "2.1.0"), ("10.0.0", "2.1.0")]
+    ("asked", "taken"),
+    [("2.1.0", "2.1.0"), ("2.1", "2.1.0"), ("2.1.7", "2.1.0"), ("3.0", "2.1.0"), ("1.2.0", "2.1.0"), ("10.0.0", "2.1.0")],
 )
 def test_the_nearest_lower_version_is_taken(asked: str, taken: str) -> None:
     assert pick("horaedb", asked).version == taken
@@ -163,7 +164,10 @@ def test_a_later_version_is_data(tmp_path: pathlib.Path, monkeypatch: pytest.Mon
     changes = {
         "extends": "2.1.0",
         "version": "2.2.0",
-        "keys": {"node": {"keys": {"rack": {"type": "text", "doc": "Rack."}, "idc": None}}, "runtime": {"keys": {"io_thread_num": {"default": 6}}}},
+        "keys": {
+            "node": {"keys": {"rack": {"type": "text", "doc": "Rack."}, "idc": None}},
+            "runtime": {"keys": {"io_thread_num": {"default": 6}}},
+        },
     }
     (tmp_path / "horaedb-2.2.0.yml").write_text(yaml.safe_dump(changes), encoding="utf-8")
     monkeypatch.setattr(schema_data, "SCHEMAS", tmp_path)

@@ -18,7 +18,13 @@ from hypothesis import strategies as st
 DAEMONS = ("horaedb", "horaemeta")
 FEATURES = ("wal-rocksdb",)
 # What the rules between keys would refuse; they have a table of their own.
-FIXED: dict[str, Any] = {"enable": False, "shard_lock_lease_check_interval": "200ms", "etcd-ca-cert-path": "", "etcd-key-path": "", "etcd-cert-path": ""}
+FIXED: dict[str, Any] = {
+    "enable": False,
+    "shard_lock_lease_check_interval": "200ms",
+    "etcd-ca-cert-path": "",
+    "etcd-key-path": "",
+    "etcd-cert-path": "",
+}
 
 texts = st.text(alphabet="ab.-_ '\"\\\n\t#=[]{}é\u2028\U0001f600", max_size=8)
 filled = texts.filter(lambda text: bool(text.strip()))
@@ -128,7 +134,9 @@ def test_one_value_of_another_type_is_refused(made: tuple[str, dict[str, Any]], 
     if not keys:
         return
     path, key = data.draw(st.sampled_from(keys))
-    wrong = data.draw(st.sampled_from([value for value in (-1.5, {"a": "canary"}, [[]], True, "no such thing") if not schema_values.fits(key, value)]))
+    wrong = data.draw(
+        st.sampled_from([value for value in (-1.5, {"a": "canary"}, [[]], True, "no such thing") if not schema_values.fits(key, value)])
+    )
     found = refused(daemon, with_value(tree, path, wrong))
     assert [(problem.path, problem.kind) for problem in found if problem.path == path] == [(path, VALUE)]
     assert "canary" not in str(found)
@@ -146,7 +154,17 @@ def test_every_required_key_is_missed(kinds: tuple[str, ...]) -> None:
         assert [problem.path for problem in refused("horaedb", without(tree, path))] == [path]
 
 
-LEAST = {"meta_url": "http://db.example.com:1", "texts": ["a"], "bool": True, "duration": "1s", "size": 1, "uint": 1, "u32": 1, "port": 1, "text": "a"}
+LEAST = {
+    "meta_url": "http://db.example.com:1",
+    "texts": ["a"],
+    "bool": True,
+    "duration": "1s",
+    "size": 1,
+    "uint": 1,
+    "u32": 1,
+    "port": 1,
+    "text": "a",
+}
 
 
 def smallest(table: Table, kinds: tuple[str, ...]) -> dict[str, Any]:

@@ -77,7 +77,10 @@ def test_one_finding_for_the_hosts_that_have_the_same_mistake() -> None:
 def test_all_mistakes_of_all_hosts_at_once() -> None:
     found = judged(
         members={"meta2": {"horaemeta_settings": {"lease_sec": 1}}},
-        nodes={"db1": {"horaedb_settings": {"node": {"zon": "a"}}, "horaedb_environment": {"ETCD_ADDR": "x"}}, "db2": {"horaedb_data_dir": "/tmp/x"}},
+        nodes={
+            "db1": {"horaedb_settings": {"node": {"zon": "a"}}, "horaedb_environment": {"ETCD_ADDR": "x"}},
+            "db2": {"horaedb_data_dir": "/tmp/x"},
+        },
     )
     assert sorted((finding.rule, finding.hosts) for finding in found) == [
         ("environment.unknown", ("db1",)),
@@ -123,7 +126,12 @@ def test_what_the_model_refuses_already_is_said_once(variables: dict[str, Any], 
         wrong_settings.store(),
         wrong_settings.kafka(),
         {"horaedb_wal": {**wrong_settings.obkv()["horaedb_wal"], "data_namespace": {"ttl": "2d"}}},
-        {"horaedb_wal": {"type": "Obkv", "obkv": {**wrong_settings.OBKV, "client": {**wrong_settings.OBKV["client"], "connect_timeout": 1}}}},
+        {
+            "horaedb_wal": {
+                "type": "Obkv",
+                "obkv": {**wrong_settings.OBKV, "client": {**wrong_settings.OBKV["client"], "connect_timeout": 1}},
+            }
+        },
         {"horaedb_settings": {"cluster_deployment": {"etcd_client": {"tls": wrong_settings.TLS}}}},
         {"horaedb_settings": {"limiter": {"rules": [{"type": "QueryRange", "content": "1d"}, {"type": "AnyQuery"}]}}},
         {"horaedb_settings": {"server": {"remote_client": {"channel_keep_alive_interval": "10m"}}}},
