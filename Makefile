@@ -1,10 +1,10 @@
 # Every target is one command that also works without make.
 LAB = python3 -m lab
 
-.PHONY: help demo test lint unit sanity build contract hosts molecule docs clean
+.PHONY: help demo test lint unit sanity build contract hosts molecule docs schema-docs clean
 
 help: ## show this
-	@sed -n 's/^\([a-z]*\)[a-z ]*: ## /\1\t/p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z-]*\)[a-z -]*: ## /\1\t/p' $(MAKEFILE_LIST)
 
 demo: ## six hosts out of containers, a whole cluster on them, and a query to paste
 	$(LAB) demo
@@ -20,6 +20,9 @@ molecule: ## all Molecule scenarios, or one: make molecule SCENARIO=standalone
 
 docs: ## the reference of modules and roles, into build/docs
 	$(LAB) docs
+
+schema-docs: ## docs/configuration.md out of the schemas, and the roles' README.md out of their options
+	$(LAB) tool python docs/generate.py
 
 clean: ## take away all that the other targets made
 	$(LAB) clean

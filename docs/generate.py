@@ -1,4 +1,7 @@
-"""Writes roles/*/README.md out of the roles' argument_specs. With --check it writes nothing and fails when one is out of date."""
+"""Writes roles/*/README.md out of the roles' argument_specs, and configuration.md out of the schemas.
+
+With --check it writes nothing and fails when one is out of date.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,11 @@ import re
 import sys
 from typing import Any, Dict, List
 
+import schema_page
 import yaml
 
-ROLES = pathlib.Path(__file__).resolve().parents[1] / "roles"
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+ROLES = ROOT / "roles"
 
 _MARKUP = re.compile(r"\b(?:C|O|V|M|RV)\(([^)]*)\)")
 
@@ -53,17 +58,13 @@ def _texts(description: Any) -> List[str]:
 
 
 def main(check: bool) -> int:
-    stale = []
-    for role in sorted(path.parents[1].name for path in ROLES.glob("*/meta/argument_specs.yml")):
-        path = ROLES / role / "README.md"
-        text = readme(role)
-        if path.exists() and path.read_text(encoding="utf-8") == text:
-            continue
-        stale.append(role)
+    wanted = {"roles/%s/README.md" % role: readme(role) for role in sorted(path.parents[1].name for path in ROLES.glob("*/meta/argument_specs.yml"))}
+    wanted["docs/configuration.md"] = schema_page.page()
+    stale = [name for name, text in wanted.items() if not (ROOT / name).exists() or (ROOT / name).read_text(encoding="utf-8") != text]
+    for name in stale:
         if not check:
-            path.write_text(text, encoding="utf-8")
-    for role in stale:
-        print("roles/%s/README.md %s" % (role, "is out of date: run docs/generate.py" if check else "written"))
+            (ROOT / name).write_text(wanted[name], encoding="utf-8")
+        print("%s %s" % (name, "is out of date: run make schema-docs" if check else "written"))
     return 1 if check and stale else 0
 
 

@@ -1,4 +1,4 @@
-"""`make docs`: the reference of modules, filters and roles, out of the documentation that they carry."""
+"""`make docs`: the reference of modules, filters and roles, out of the documentation that they carry; pages made of data before."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ def run() -> None:
         shutil.rmtree(TARGET)
     TARGET.mkdir(parents=True)
     commands = (
+        (str(bin_folder / "python"), "docs/generate.py"),
         (tool, "lint-collection-docs", "--plugin-docs", str(ROOT)),
         (tool, "collection", "--use-current", "--squash-hierarchy", "--output-format", "simplified-rst", "--dest-dir", str(TARGET), "horaedb.cluster"),
     )
-    # Both, as pages are of use even while the linter still finds something.
+    # All of them, as pages are of use even while the linter still finds something.
     codes = [subprocess.run(command, cwd=ROOT, env=environment.variables(bin_folder), check=False).returncode for command in commands]
     if any(codes):
         raise LabError("the documentation has the findings above")

@@ -17,7 +17,7 @@ from ansible_collections.horaedb.cluster.plugins.module_utils.findings import Fi
 from ansible_collections.horaedb.cluster.plugins.module_utils.hoststate import by_host
 from ansible_collections.horaedb.cluster.plugins.module_utils.inventory import Built, build
 from ansible_collections.horaedb.cluster.plugins.module_utils.observation import Observation
-from ansible_collections.horaedb.cluster.plugins.plugin_utils import artifacts, specs
+from ansible_collections.horaedb.cluster.plugins.plugin_utils import artifacts, settings_check, specs
 from ansible_collections.horaedb.cluster.plugins.plugin_utils.controller import begun, broken_lock
 from ansible_collections.horaedb.cluster.plugins.plugin_utils.variables import HOSTS, Variables
 
@@ -48,7 +48,8 @@ class ActionModule(ActionBase):
         read = Variables(self._task, variables, self._loader)
         try:
             members, nodes = read.hosts("horaemeta", args["members"]), read.hosts("horaedb", args["nodes"])
-            built = build(read.of_members(members), read.of_nodes(nodes))
+            of_members, of_nodes = read.of_members(members), read.of_nodes(nodes)
+            built = build(of_members, of_nodes)
             unfit = []
             if args["deploy"]:
                 unfit = specs.problems(read, members, nodes) + artifacts.problems(read, members, nodes, self._find_needle)
@@ -56,6 +57,7 @@ class ActionModule(ActionBase):
             return dict(result, failed=True, msg=str(error))
         # A value that could not even be read makes every rule guess, so then no rule is asked.
         findings = built.unreadable or rules.problems(built.topology)
+        findings = findings + settings_check.problems(built, of_members, of_nodes, built.explained(findings))
         said = {(finding.rule, finding.change) for finding in findings}
         findings = findings + [finding for finding in unfit if (finding.rule, finding.change) not in said]
         if errors(findings) or not args["live"]:

@@ -10,7 +10,7 @@ import hashlib
 from typing import Any, Dict, List, Mapping, Sequence, Tuple
 
 from ansible_collections.horaedb.cluster.plugins.module_utils import oplock
-from ansible_collections.horaedb.cluster.plugins.module_utils.rules import seconds
+from ansible_collections.horaedb.cluster.plugins.module_utils.quantities import seconds
 from ansible_collections.horaedb.cluster.plugins.module_utils.topology import Topology
 from ansible_collections.horaedb.cluster.plugins.module_utils.units import host_files
 

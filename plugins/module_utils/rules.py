@@ -11,26 +11,16 @@ an operator sees everything that is wrong at once. The reasons are measurements 
 
 from __future__ import annotations
 
-import re
 from typing import Callable, Iterator, List, Optional, Tuple
 from urllib.parse import urlsplit
 
 from ansible_collections.horaedb.cluster.plugins.module_utils import placement_rules
 from ansible_collections.horaedb.cluster.plugins.module_utils.findings import WARNING, Finding, by_value
 from ansible_collections.horaedb.cluster.plugins.module_utils.placement_rules import hosts_of
+from ansible_collections.horaedb.cluster.plugins.module_utils.quantities import seconds
 from ansible_collections.horaedb.cluster.plugins.module_utils.topology import Topology
 
 Found = Iterator[Finding]
-
-_UNITS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
-
-
-def seconds(duration: str) -> float:
-    """A HoraeDB duration ("1h30m", units d h m s ms, each once, descending) in seconds; ValueError otherwise."""
-    match = re.match(r"^(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+)s)?(?:(\d+)ms)?$", duration)
-    if not duration or match is None:
-        raise ValueError("%r is not a duration" % duration)
-    return sum(float(n) * _UNITS[unit] for n, unit in zip(match.groups(), ("d", "h", "m", "s", "ms")) if n is not None)
 
 
 def _present(topology: Topology) -> Found:

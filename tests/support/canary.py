@@ -23,7 +23,7 @@ _LONGEST = 160
 
 # What is to be set, each to a canary of its own. None is named secret by its value, so that nothing but its key tells what it is.
 SECRETS: dict[str, object] = {
-    "horaedb_object_store": {"type": "Local", "key_secret": PREFIX + "in-the-file"},
+    "horaedb_settings": {"limiter": {"write_block_list": ["key_secret=" + PREFIX + "in-the-file"]}},
     "horaedb_environment": {"HORAE_TEST_PASSWORD": PREFIX + "in-the-environment"},
     "horaemeta_environment": {"HORAE_TEST_PASSWORD": PREFIX + "in-the-environment"},
     "horae_registry_username": "somebody",
@@ -31,7 +31,7 @@ SECRETS: dict[str, object] = {
 }
 # The same places with other values, for a change that a diff has to show without showing them.
 CHANGED: dict[str, object] = {
-    "horaedb_object_store": {"type": "Local", "key_secret": PREFIX + "new-in-the-file"},
+    "horaedb_settings": {"limiter": {"write_block_list": ["key_secret=" + PREFIX + "new-in-the-file"]}},
     "horaedb_environment": {"HORAE_TEST_PASSWORD": PREFIX + "new-in-the-environment"},
     "horaemeta_environment": {"HORAE_TEST_PASSWORD": PREFIX + "new-in-the-environment"},
 }

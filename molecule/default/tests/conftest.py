@@ -27,6 +27,11 @@ NODE_UNITS = ("horaedb", "horaedb-meta-proxy")
 Processes = Mapping[tuple[str, str], Process]
 
 
+def secret_settings(secret: str = "canary-in-the-file") -> dict[str, object]:
+    """horaedb_settings as in molecule.yml. Who sets others over them keeps these."""
+    return {"limiter": {"write_block_list": ["key_secret=%s" % secret]}}
+
+
 class Operator:
     """Changes variables and runs site.yml. A change that worked stays, one that failed is taken back."""
 

@@ -8,7 +8,7 @@ from functools import partial
 from itertools import pairwise
 from typing import Any
 
-from conftest import Operator, Processes
+from conftest import Operator, Processes, secret_settings
 
 from tests.support.cluster import Cluster
 from tests.support.rows import Rows
@@ -69,7 +69,7 @@ def test_data_nodes_are_rolled_one_by_one_without_losing_a_table(
     rows.write()
     view, before, began = cluster.assert_whole(), processes(), time.monotonic()
     with Reader(rows.readers()) as reader:
-        operator.deploy(horaedb_settings={"logger": {"level": "debug"}})
+        operator.deploy(horaedb_settings={**secret_settings(), "logger": {"level": "debug"}})
     rolled = restarts(on, cluster.nodes, "horaedb", began)
     assert {restart.host for restart in rolled} == set(cluster.nodes)
     assert_one_at_a_time(reader, cluster.nodes)

@@ -15,6 +15,7 @@ DYNAMIC = {"horaemeta_topology_type": "dynamic"}
 REMOTE_STORE = {
     "horaedb_object_store": {
         "type": "S3",
+        "region": "eu-central-1",
         "key_id": "id",
         "key_secret": "secret",
         "endpoint": "https://s3.example.com",
@@ -121,6 +122,7 @@ STATIC = [
         ["RocksDB on db2", "dynamic", "horaedb_wal"],
         {**DYNAMIC, **REMOTE_STORE, **REMOTE_WAL},
         {"db2": {"horaedb_wal": {"type": "RocksDB"}}},
+        also=["settings.value"],
     ),
     Case("shards.few", ["is 2", "3 data nodes", SHARDS], {SHARDS: 2}),
     Case("endpoint.url", ["'https://192.0.2.30'", "http://host:port", "horaedb_meta_endpoint"], {"horaedb_meta_endpoint": "https://192.0.2.30"}),
@@ -191,8 +193,60 @@ STATIC = [
     ),
 ]
 
+# The keys of the files and the environment, each in another variable.
+STATIC += [
+    Case(
+        "settings.unknown",
+        ["db2", "analytic.storage.mem_cache_capacty", "mem_cache_capacity", "horaedb_settings.analytic.storage.mem_cache_capacty"],
+        hosts={"db2": {"horaedb_settings": {"analytic": {"storage": {"mem_cache_capacty": "1GiB"}}}}},
+    ),
+    Case(
+        "settings.unknown",
+        ["meta1, meta2, meta3", "default-http-port", "http-port", "horaemeta_settings['default-http-port']"],
+        {"horaemeta_settings": {"default-http-port": 8080}},
+        title="a key of upstream's samples",
+    ),
+    Case(
+        "settings.value",
+        ["db1, db2, db3", "server.timeout is 30", "a duration", "horaedb_settings.server.timeout"],
+        {"horaedb_settings": {"server": {"timeout": 30}}},
+    ),
+    Case(
+        "settings.missing",
+        ["db3", "boost_brokers", "horaedb_wal.kafka.client.boost_brokers"],
+        hosts={"db3": {"horaedb_wal": {"type": "Kafka"}}},
+    ),
+    Case(
+        "settings.together",
+        ["db1", "shard_lock_lease_check_interval is 40s", "shard_lock_lease_ttl_sec, 30 s"],
+        hosts={"db1": etcd_client(shard_lock_lease_check_interval="40s")},
+    ),
+    Case("settings.version", ["db1, db2, db3", "'newest'", "horaedb_version"], {"horaedb_version": "newest"}),
+    Case(
+        "environment.unknown",
+        ["db2", "HORAEDB_SERVER_ADDRESS", "HORAEDB_SERVER_ADDR.", "horaedb_environment"],
+        hosts={"db2": {"horaedb_environment": {"HORAEDB_SERVER_ADDRESS": "192.0.2.1"}}},
+    ),
+    Case(
+        "environment.value",
+        ["meta2", "LEASE_SEC", "lease-sec", "'10s'", "horaemeta_environment['LEASE_SEC']"],
+        hosts={"meta2": {"horaemeta_environment": {"LEASE_SEC": "10s"}}},
+    ),
+]
+
 # Said, and not refused.
 WARNED = [
+    Case(
+        "settings.unused",
+        ["db2", "server.grpc_server_cq_count", "horaedb_settings"],
+        hosts={"db2": {"horaedb_settings": {"server": {"grpc_server_cq_count": 40}}}},
+    ),
+    Case(
+        "settings.unwise",
+        ["db3", "disk_cache_capacity is 100MiB", "Make it 134217728"],
+        hosts={"db3": {"horaedb_settings": {"analytic": {"storage": {"disk_cache_capacity": "100MiB"}}}}},
+    ),
+    Case("settings.schema", ["meta1, meta2", "horaemeta_version is 2.9.0", "2.1.0"], {"horaemeta_version": "2.9.0"}),
     Case("members.even", ["2 members", "survive the loss of 0", "horaemeta"], groups={"horaemeta": ["meta1", "meta2"]}),
     Case("names.default", ["'mine'", "defaultCluster", "horaemeta_default_cluster_name"], {"horaemeta_default_cluster_name": "mine"}),
     Case("lease.long", ["db1", "12s", "8.0 s", "10 s", "meta_client.lease"], hosts={"db1": meta_client(lease="12s")}),

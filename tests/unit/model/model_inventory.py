@@ -45,7 +45,7 @@ class Case:
 
     def built(self) -> Built:
         members, nodes = self.start
-        return build(_hosts(members, self.members, MEMBER_ROLES), _hosts(nodes, self.nodes, NODE_ROLES))
+        return build(with_defaults(members, self.members, MEMBER_ROLES), with_defaults(nodes, self.nodes, NODE_ROLES))
 
 
 def good() -> Topology:
@@ -55,7 +55,7 @@ def good() -> Topology:
     return built.topology
 
 
-def _hosts(start: Changes, changes: Changes, roles: Sequence[str]) -> dict[str, dict[str, Any]]:
+def with_defaults(start: Changes, changes: Changes, roles: Sequence[str]) -> dict[str, dict[str, Any]]:
     hosts = [
         host for host in {**start, **changes} if host != "*" and changes.get(host, {}) is not None and changes.get("*", {}) is not None
     ]

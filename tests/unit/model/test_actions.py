@@ -151,6 +151,20 @@ def test_a_roles_vars_count_in_that_role(play: Play) -> None:
     done.refused("[count.static] m1: DEFAULT_CLUSTER_NODE_COUNT is 4, and the inventory has 1 data nodes;")
 
 
+def test_a_misspelt_key_is_refused_with_its_variable(play: Play) -> None:
+    """The value is an expression, as a secret of a vault would be, and isn't shown."""
+    store = {"type": "S3", "region": "r", "endpoint": "e", "bucket": "b", "prefix": "p", "key_id": "i", "key_secrte": "{{ 'can' ~ 'ary' }}"}
+    done = play(GROUPS, [{"hosts": "m1", "tasks": [check()]}], horaedb_object_store=store, horaemeta_settings={"default-http-port": 8080})
+    done.refused(
+        "3 findings; no host has been touched:",
+        "[settings.unknown] m1, m2, m3: default-http-port is no key of HoraeMeta 2.1.0. Upstream's cluster samples have it, and it does nothing.",
+        "[settings.unknown] d1, d2, d3: analytic.storage.object_store.key_secrte is no key of HoraeDB 2.1.0, which would ignore it without a word. "
+        "The nearest one is analytic.storage.object_store.key_secret. Correct horaedb_object_store.key_secrte.",
+        "[settings.missing] d1, d2, d3: analytic.storage.object_store.key_secret is missing.",
+    )
+    assert "canary" not in done.text
+
+
 @pytest.mark.parametrize(
     ("variable", "value", "sentence"),
     [

@@ -14,7 +14,7 @@ import pytest
 import static_cases
 from ansible_collections.horaedb.cluster.plugins.action import host_check
 from ansible_collections.horaedb.cluster.plugins.module_utils import hoststate, inventory, live_rules, placement_rules, rules
-from ansible_collections.horaedb.cluster.plugins.plugin_utils import artifacts, specs
+from ansible_collections.horaedb.cluster.plugins.plugin_utils import artifacts, settings_check, specs
 from model_inventory import check
 from test_static_rules import WARNINGS, judged
 
@@ -55,8 +55,8 @@ def test_every_rule_is_broken_on_its_own_account() -> None:
 def test_every_rule_is_explained_to_operators_once() -> None:
     text = (pathlib.Path(__file__).parents[3] / "docs" / "topology.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| `([^`]+)` \| (.+) \| (.+) \| (.+) \|$", text, re.MULTILINE)
-    assert sorted(row[0] for row in rows) == sorted(known_ids() | ids_of(host_check, specs, artifacts))
-    assert {row[0] for row in rows if row[1].startswith("*warning*")} == WARNINGS | {"artifact.source"}
+    assert sorted(row[0] for row in rows) == sorted(known_ids() | ids_of(host_check, specs, artifacts) | settings_check.IDS)
+    assert {row[0] for row in rows if row[1].startswith("*warning*")} == WARNINGS | {"artifact.source"} | settings_check.WARNINGS
 
 
 def fails(case: Any) -> bool:
