@@ -1,0 +1,164 @@
+"""Kafka for tests: a double that speaks the two requests which tell of a cluster, and a real broker where there is a JVM and Maven."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pathlib
+import shutil
+import socket
+import socketserver
+import struct
+import subprocess
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from typing import Optional
+
+VERSION = "4.3.1"
+CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "horaedb.cluster"
+JARS = CACHE / ("kafka-%s" % VERSION)
+POM = """<project><modelVersion>4.0.0</modelVersion><groupId>lab</groupId><artifactId>lab</artifactId><version>1</version><dependencies>
+<dependency><groupId>org.apache.kafka</groupId><artifactId>kafka_2.13</artifactId><version>%s</version></dependency>
+<dependency><groupId>org.apache.kafka</groupId><artifactId>kafka-tools</artifactId><version>%s</version></dependency>
+<dependency><groupId>org.slf4j</groupId><artifactId>slf4j-nop</artifactId><version>1.7.36</version></dependency>
+</dependencies></project>"""
+PROPERTIES = """process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@127.0.0.1:{controller}
+listeners=PLAINTEXT://{address}:{port},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners=PLAINTEXT://{address}:{port}
+controller.listener.names=CONTROLLER
+inter.broker.listener.name=PLAINTEXT
+log.dirs={folder}/log
+offsets.topic.replication.factor=1
+"""
+
+
+def text(value: Optional[str]) -> bytes:
+    return struct.pack(">h", -1) if value is None else struct.pack(">h", len(value)) + value.encode()
+
+
+class Broker(socketserver.ThreadingTCPServer):
+    """The double. What it says can be changed while it runs."""
+
+    daemon_threads = True
+    allow_reuse_address = True
+
+    def __init__(self, address: str = "127.0.0.1", port: int = 0) -> None:
+        super().__init__((address, port), _Handler)
+        self.address = (address, int(self.server_address[1]))
+        self.brokers: list[tuple[str, int]] = [self.address]
+        self.topics: list[str] = []
+        self.versions = {3: (0, 13), 18: (0, 4)}
+        # Instead of an answer, if there are any.
+        self.raw: Optional[bytes] = None
+        threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+
+    @property
+    def name(self) -> str:
+        return "%s:%d" % self.address
+
+    def versions_answer(self) -> bytes:
+        entries = [struct.pack(">hhh", api, *span) for api, span in self.versions.items()]
+        return struct.pack(">hi", 0, len(entries)) + b"".join(entries)
+
+    def metadata_answer(self) -> bytes:
+        brokers = [struct.pack(">i", number) + text(host) + struct.pack(">i", port) + text(None) for number, (host, port) in enumerate(self.brokers, 1)]
+        partition = struct.pack(">hiii", 0, 0, 1, 1) + struct.pack(">i", 1) + struct.pack(">ii", 1, 1)
+        topics = [struct.pack(">h", 0) + text(name) + b"\0" + struct.pack(">i", 1) + partition for name in self.topics]
+        return (
+            struct.pack(">i", len(brokers)) + b"".join(brokers) + struct.pack(">i", 1) + struct.pack(">i", len(topics)) + b"".join(topics)
+        )
+
+    def __exit__(self, *_exception: object) -> None:
+        self.shutdown()
+        self.server_close()
+
+
+class _Handler(socketserver.BaseRequestHandler):
+    server: Broker
+
+    def handle(self) -> None:
+        with contextlib.suppress(OSError, struct.error):
+            while True:
+                (length,) = struct.unpack(">i", self._take(4))
+                asked = self._take(length)
+                api, version, correlation = struct.unpack(">hhi", asked[:8])
+                if self.server.raw is not None:
+                    self.request.sendall(self.server.raw)
+                    return
+                # A real broker hangs up on a version that it doesn't know.
+                if (api, version) not in ((3, 1), (18, 0)):
+                    return
+                answer = struct.pack(">i", correlation) + (self.server.metadata_answer() if api == 3 else self.server.versions_answer())
+                self.request.sendall(struct.pack(">i", len(answer)) + answer)
+
+    def _take(self, count: int) -> bytes:
+        data = b""
+        while len(data) < count:
+            data += self.request.recv(count - len(data)) or self._gone()
+        return data
+
+    def _gone(self) -> bytes:
+        raise ConnectionResetError
+
+
+def can_be_real() -> bool:
+    return bool(shutil.which("java") and (JARS.exists() or shutil.which("mvn")))
+
+
+def _jars() -> pathlib.Path:
+    if not JARS.exists():
+        CACHE.mkdir(parents=True, exist_ok=True)
+        staged = CACHE / ("kafka-%s.%d" % (VERSION, os.getpid()))
+        staged.mkdir()
+        (staged / "pom.xml").write_text(POM % (VERSION, VERSION))
+        command = ["mvn", "-q", "-B", "dependency:copy-dependencies", "-DoutputDirectory=%s/lib" % staged]
+        subprocess.run(command, cwd=staged, check=True, timeout=600, capture_output=True)
+        with contextlib.suppress(OSError):
+            (staged / "lib").rename(JARS)
+        shutil.rmtree(staged)
+    return JARS
+
+
+def free_port(address: str = "127.0.0.1") -> int:
+    with socket.create_server((address, 0)) as server:
+        return int(server.getsockname()[1])
+
+
+@contextlib.contextmanager
+def kafka(folder: pathlib.Path, address: str = "127.0.0.1") -> Iterator[str]:
+    """A real broker of one node, as host:port. It takes 300 MB and 4 s."""
+    java = ["java", "-Xmx256m", "-XX:TieredStopAtLevel=1", "-cp", "%s/*" % _jars()]
+    port, controller = free_port(address), free_port()
+    properties = folder / "server.properties"
+    properties.write_text(PROPERTIES.format(address=address, port=port, controller=controller, folder=folder))
+    formatting = [*java, "kafka.tools.StorageTool", "format", "-t", "AAAAAAAAAAAAAAAAAAAAAA", "-c", str(properties)]
+    subprocess.run(formatting, check=True, timeout=60, capture_output=True)
+    with (folder / "kafka.log").open("wb") as log:
+        process = subprocess.Popen([*java, "kafka.Kafka", str(properties)], stdout=log, stderr=subprocess.STDOUT)
+        try:
+            _wait(address, port, process, folder / "kafka.log")
+            yield "%s:%d" % (address, port)
+        finally:
+            process.kill()
+            process.wait()
+
+
+def make_topics(broker: str, topics: Sequence[str]) -> None:
+    """By Kafka's own tool."""
+    java = ["java", "-Xmx128m", "-XX:TieredStopAtLevel=1", "-cp", "%s/*" % _jars()]
+    for topic in topics:
+        command = [*java, "org.apache.kafka.tools.TopicCommand", "--bootstrap-server", broker, "--create", "--topic", topic]
+        subprocess.run(command, check=True, timeout=60, capture_output=True)
+
+
+def _wait(address: str, port: int, process: subprocess.Popen[bytes], log: pathlib.Path) -> None:
+    deadline = time.monotonic() + 60
+    while True:
+        with contextlib.suppress(OSError):
+            socket.create_connection((address, port), timeout=1).close()
+            return
+        assert process.poll() is None and time.monotonic() < deadline, log.read_text(errors="replace")[-2000:]
+        time.sleep(0.1)
