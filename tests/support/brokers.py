@@ -146,6 +146,18 @@ def kafka(folder: pathlib.Path, address: str = "127.0.0.1") -> Iterator[str]:
             process.wait()
 
 
+@contextlib.contextmanager
+def some(folder: pathlib.Path, address: str) -> Iterator[str]:
+    """A real broker where one can be had, else the double; which of them is printed."""
+    print("Kafka is %s" % ("%s, on a JVM" % VERSION if can_be_real() else "a double: there is no java, or no mvn to fetch Kafka with"))
+    if can_be_real():
+        with kafka(folder, address) as name:
+            yield name
+    else:
+        with Broker(address) as broker:
+            yield broker.name
+
+
 def make_topics(broker: str, topics: Sequence[str]) -> None:
     """By Kafka's own tool."""
     java = ["java", "-Xmx128m", "-XX:TieredStopAtLevel=1", "-cp", "%s/*" % _jars()]
