@@ -76,7 +76,7 @@ class Reader:
         # Every item has a byte at least, so a larger number is no number of items.
         if count > len(self._data) - self._at:
             raise NotKafka("its answer is cut off")
-        return [item() for _ in range(max(0, count))]
+        return [item() for _number in range(max(0, count))]
 
 
 def request(api: int, version: int, correlation: int, body: bytes = b"") -> bytes:

@@ -22,6 +22,7 @@ from ansible_collections.horaedb.cluster.plugins.module_utils.client import at_o
 # A listing of twenty names and an object of a few bytes; anything longer is something else.
 MAX_BODY = 1024 * 1024
 
+UNTRUSTED = "its certificate isn't trusted"
 NAME, CONNECT, TLS, ANSWER = "name", "connect", "tls", "answer"
 
 
@@ -81,7 +82,7 @@ def secured(wire: socket.socket, host: str) -> ssl.SSLSocket:
     try:
         return ssl.create_default_context().wrap_socket(wire, server_hostname=host)
     except ssl.SSLCertVerificationError as error:
-        raise Broken(TLS, "its certificate isn't trusted: %s" % error.verify_message.rstrip(".")) from error
+        raise Broken(TLS, "%s: %s" % (UNTRUSTED, error.verify_message.rstrip("."))) from error
     except (OSError, ValueError) as error:
         why = reason(error, wire.gettimeout() or 0) if isinstance(error, OSError) and not isinstance(error, ssl.SSLError) else ""
         said = getattr(error, "reason", None)

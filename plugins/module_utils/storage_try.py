@@ -33,6 +33,10 @@ TABLE = "horaedb_object_store"
 # Seconds. S3 refuses a signature that is 15 minutes off; what is off by one minute is on its way there.
 SKEW_REFUSED, SKEW_TOLD = 900, 60
 
+_CA_STORES = (
+    "Debian: /usr/local/share/ca-certificates, then update-ca-certificates; RHEL: /etc/pki/ca-trust/source/anchors, then update-ca-trust"
+)
+
 # Error codes by what they mean; S3's and OSS's.
 _NO_BUCKET = ("NoSuchBucket",)
 _UNKNOWN_KEY = ("InvalidAccessKeyId", "InvalidAccessKey")
@@ -168,10 +172,9 @@ class _Attempt:
             change = "Start it, open the way to port %d in firewalls, or correct %s; try there: curl -v %s." % (at.port, here, url)
             return finding("store.connect", "the object store %s can't be reached: %s." % (url, broken), change)
         if broken.step == storage_net.TLS:
-            change = (
-                "Put the certificate of its CA into the hosts' system store (Debian: /usr/local/share/ca-certificates and update-ca-certificates; "
-                "RHEL: /etc/pki/ca-trust/source/anchors and update-ca-trust), correct the name in %s, or write http:// if it has no TLS." % here
-            )
+            change = "Write http:// in %s if it has no TLS, or correct its port." % here
+            if storage_net.UNTRUSTED in str(broken):
+                change = "Put the certificate of its CA into the hosts' system store (%s), or correct the name in %s." % (_CA_STORES, here)
             return finding("store.tls", "no TLS with the object store %s: %s." % (url, broken), change)
         hint = "" if at.secure else " Write https:// if it wants TLS."
         return finding("store.answer", "the object store %s gave no answer: %s." % (url, broken), "Look into its log, or correct %s.%s" % (here, hint))

@@ -46,7 +46,7 @@ def place_of(table: Mapping[str, Any]) -> str:
     if table.get("type") == "Kafka":
         brokers = _table(_table(table, "kafka"), "client").get("boost_brokers")
         return "Kafka %s" % ", ".join(sorted(map(str, brokers if isinstance(brokers, list) else [brokers])))
-    return "%s %s" % (table.get("type"), str(_table(table, "obkv").get("param_url")).split("?")[0])
+    return "%s %s" % (table.get("type"), str(_table(table, "obkv").get("param_url")).partition("?")[0])
 
 
 def _table(table: Mapping[str, Any], name: str) -> Mapping[str, Any]:
@@ -160,7 +160,7 @@ def _obkv(table: Mapping[str, Any], timeout: float) -> Tried:
     except ValueError:
         address = ("", 0)
     if parts.scheme not in ("http", "https") or not address[0]:
-        what = "%s is %r, which is no http:// address." % (PARAM_URL, url.split("?")[0])
+        what = "%s is %r, which is no http:// address." % (PARAM_URL, url.partition("?")[0])
         return Tried(findings=[finding("wal.url", what, "Set it to what OceanBase's config server calls obconfig_url.")])
     tried = Tried(place="Obkv %s" % named(address))
     try:

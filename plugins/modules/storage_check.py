@@ -71,15 +71,19 @@ EXAMPLES = r"""
       horaedb.cluster.storage_check:
 
 - name: Try a bucket before it gets into an inventory
-  horaedb.cluster.storage_check:
-    object_store:
-      type: S3
-      endpoint: https://s3.example.com
-      region: eu-central-1
-      bucket: horaedb
-      prefix: production
-      key_id: "{{ vault_key_id }}"
-      key_secret: "{{ vault_key_secret }}"
+  hosts: horaedb
+  gather_facts: false
+  tasks:
+    - name: Try it
+      horaedb.cluster.storage_check:
+        object_store:
+          type: S3
+          endpoint: https://s3.example.com
+          region: eu-central-1
+          bucket: horaedb
+          prefix: production
+          key_id: "{{ vault_key_id }}"
+          key_secret: "{{ vault_key_secret }}"
 """
 
 RETURN = r"""

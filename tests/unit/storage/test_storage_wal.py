@@ -90,7 +90,7 @@ def test_black_holes_take_their_time_together() -> None:
     with black_hole() as first, black_hole() as second:
         began = time.monotonic()
         tried = attempt(table("127.0.0.1:%d" % first, "127.0.0.1:%d" % second), 0.5)
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 5
     assert told(tried) == [("wal.kafka", "error")] * 2
     assert "within 0.5 s" in tried.findings[0].what
 
