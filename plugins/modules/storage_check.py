@@ -129,11 +129,12 @@ msg:
   type: str
 """
 
+import platform
 import time
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.horaedb.cluster.plugins.module_utils import storage_local, storage_owner, storage_try, storage_wal
-from ansible_collections.horaedb.cluster.plugins.module_utils.findings import errors, report, warnings
+from ansible_collections.horaedb.cluster.plugins.module_utils.findings import Finding, errors, report, warnings
 
 
 def remote(table: dict, *local: str) -> bool:
@@ -175,7 +176,8 @@ def main() -> None:
     if params["claim"] is not None:
         claim(module)
     storage = look(module)
-    found = [storage_try.finding(one["rule"], one["what"], one["change"], one["severity"]) for one in storage["findings"]]
+    here = (platform.node(),)
+    found = [Finding(**dict(one, hosts=here)) for one in storage["findings"]]
     if params["refuse"]:
         for warning in warnings(found):
             module.warn(warning.sentence())
@@ -191,7 +193,7 @@ def claim(module: AnsibleModule) -> None:
     if not module.check_mode:
         refused = storage_try.claim(store, module.params["claim"], module.params["timeout"])
         if refused:
-            module.fail_json(msg=refused.sentence())
+            module.fail_json(msg="%s %s" % (refused.what, refused.change))
     module.exit_json(changed=True, diff={"before": "", "after": after, "before_header": place, "after_header": place})
 
 

@@ -73,13 +73,13 @@ def black_hole() -> Iterator[int]:
 
 @contextlib.contextmanager
 def drip() -> Iterator[int]:
-    """Begins an answer, and goes on with a byte of it every tenth of a second."""
+    """Begins an answer, and goes on with a byte of it every tenth of a second, for 10 s."""
 
     def serve(server: socket.socket) -> None:
         with contextlib.suppress(OSError):
             wire, _peer = server.accept()
             wire.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
-            while True:
+            for _ in range(100):
                 wire.sendall(b"x")
                 time.sleep(0.1)
 
