@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from lab import dockerd, image, packages, recipe
+from lab import dockerd, image, kafka, packages, recipe
 from lab.console import LabError, run, say
 from lab.paths import CACHE, ROOT, TOOLS, TOOLS_BIN, locked
 
@@ -21,6 +21,7 @@ TOOL_PACKAGES = ("etcd-server", "etcd-client")
 # What can be asked for; a linter needs no hosts and shall not wait for an engine.
 VENV, ENGINE, TOOL = "venv", "engine", "tools"
 EVERYTHING = (VENV, ENGINE, TOOL)
+KAFKA = "kafka"
 
 
 def _suitable_python() -> str:
@@ -109,6 +110,8 @@ def ensure(purpose: str, parts: Collection[str] = EVERYTHING) -> Path:
         with locked("tools"):
             if not _has_etcd():
                 _fetch_tools()
+    if KAFKA in parts:
+        kafka.ensure()
     if ENGINE in parts:
         image.ensure(distro)
     return venv / "bin"

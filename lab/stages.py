@@ -9,13 +9,15 @@ from typing import Optional
 from lab import artifact, sanity
 from lab.console import LabError
 from lab.context import Context
-from lab.environment import ENGINE, TOOL, VENV
+from lab.environment import ENGINE, KAFKA, TOOL, VENV
 from lab.model import Lab
 from lab.paths import ROOT
 
 MOLECULE = ROOT / "molecule"
 MOLECULE_PREFIX = "molecule:"
 ON_REQUEST = ("chaos",)
+# What a scenario needs beside hosts.
+NEEDS = {"dynamic": (KAFKA,)}
 # A test that hangs shows where, before the stage's time is over.
 PYTEST = ("pytest", "-p", "no:cacheprovider", "--quiet", "--durations=5", "-o", "faulthandler_timeout=120")
 
@@ -65,7 +67,7 @@ def _molecule(scenario: str) -> Stage:
     def run(context: Context) -> None:
         context.call("molecule", "test", "--scenario-name", scenario)
 
-    return Stage(f"{MOLECULE_PREFIX}{scenario}", run, 1200, (VENV, ENGINE), binaries=True, lab=lab_of_scenario(scenario), on_request=scenario in ON_REQUEST)
+    return Stage(f"{MOLECULE_PREFIX}{scenario}", run, 1200, (VENV, ENGINE, *NEEDS.get(scenario, ())), binaries=True, lab=lab_of_scenario(scenario), on_request=scenario in ON_REQUEST)
 
 
 def scenarios() -> list[str]:
@@ -75,7 +77,7 @@ def scenarios() -> list[str]:
 def every_stage() -> list[Stage]:
     return [
         Stage("lint", _lint, 300, tests=False),
-        Stage("unit", _pytest("tests/unit", "tests/simulator"), 900, (VENV, TOOL)),
+        Stage("unit", _pytest("tests/unit", "tests/simulator"), 900, (VENV, TOOL, KAFKA)),
         Stage("sanity", sanity.check, 600),
         Stage("build", artifact.check, 120, tests=False),
         Stage("contract", _pytest("tests/contract"), 900, (VENV, TOOL), binaries=True),

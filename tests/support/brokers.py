@@ -1,11 +1,9 @@
-"""Kafka for tests: a double that speaks the two requests which tell of a cluster, and a real broker where there is a JVM and Maven."""
+"""Kafka for tests: a double that speaks the two requests which tell of a cluster, and a real broker where lab/kafka.py found a JVM."""
 
 from __future__ import annotations
 
 import contextlib
-import os
 import pathlib
-import shutil
 import socket
 import socketserver
 import struct
@@ -15,14 +13,8 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Optional
 
-VERSION = "4.3.1"
-CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "horaedb.cluster"
-JARS = CACHE / ("kafka-%s" % VERSION)
-POM = """<project><modelVersion>4.0.0</modelVersion><groupId>lab</groupId><artifactId>lab</artifactId><version>1</version><dependencies>
-<dependency><groupId>org.apache.kafka</groupId><artifactId>kafka_2.13</artifactId><version>%s</version></dependency>
-<dependency><groupId>org.apache.kafka</groupId><artifactId>kafka-tools</artifactId><version>%s</version></dependency>
-<dependency><groupId>org.slf4j</groupId><artifactId>slf4j-nop</artifactId><version>1.7.36</version></dependency>
-</dependencies></project>"""
+from lab.kafka import JARS, VERSION, can_run
+
 PROPERTIES = """process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:{controller}
@@ -104,22 +96,8 @@ class _Handler(socketserver.BaseRequestHandler):
         raise ConnectionResetError
 
 
-def can_be_real() -> bool:
-    return bool(shutil.which("java") and (JARS.exists() or shutil.which("mvn")))
-
-
-def _jars() -> pathlib.Path:
-    if not JARS.exists():
-        CACHE.mkdir(parents=True, exist_ok=True)
-        staged = CACHE / ("kafka-%s.%d" % (VERSION, os.getpid()))
-        staged.mkdir()
-        (staged / "pom.xml").write_text(POM % (VERSION, VERSION))
-        command = ["mvn", "-q", "-B", "dependency:copy-dependencies", "-DoutputDirectory=%s/lib" % staged]
-        subprocess.run(command, cwd=staged, check=True, timeout=600, capture_output=True)
-        with contextlib.suppress(OSError):
-            (staged / "lib").rename(JARS)
-        shutil.rmtree(staged)
-    return JARS
+def _java(memory: int) -> list[str]:
+    return ["java", "-Xmx%dm" % memory, "-XX:TieredStopAtLevel=1", "-cp", "%s/*" % JARS]
 
 
 def free_port(address: str = "127.0.0.1") -> int:
@@ -130,7 +108,7 @@ def free_port(address: str = "127.0.0.1") -> int:
 @contextlib.contextmanager
 def kafka(folder: pathlib.Path, address: str = "127.0.0.1") -> Iterator[str]:
     """A real broker of one node, as host:port. It takes 300 MB and 4 s."""
-    java = ["java", "-Xmx256m", "-XX:TieredStopAtLevel=1", "-cp", "%s/*" % _jars()]
+    java = _java(256)
     port, controller = free_port(address), free_port()
     properties = folder / "server.properties"
     properties.write_text(PROPERTIES.format(address=address, port=port, controller=controller, folder=folder))
@@ -149,8 +127,9 @@ def kafka(folder: pathlib.Path, address: str = "127.0.0.1") -> Iterator[str]:
 @contextlib.contextmanager
 def some(folder: pathlib.Path, address: str) -> Iterator[str]:
     """A real broker where one can be had, else the double; which of them is printed."""
-    print("Kafka is %s" % ("%s, on a JVM" % VERSION if can_be_real() else "a double: there is no java, or no mvn to fetch Kafka with"))
-    if can_be_real():
+    real = can_run()
+    print("Kafka is %s" % ("%s, on a JVM" % VERSION if real else "a double"))
+    if real:
         with kafka(folder, address) as name:
             yield name
     else:
@@ -160,9 +139,8 @@ def some(folder: pathlib.Path, address: str) -> Iterator[str]:
 
 def make_topics(broker: str, topics: Sequence[str]) -> None:
     """By Kafka's own tool."""
-    java = ["java", "-Xmx128m", "-XX:TieredStopAtLevel=1", "-cp", "%s/*" % _jars()]
     for topic in topics:
-        command = [*java, "org.apache.kafka.tools.TopicCommand", "--bootstrap-server", broker, "--create", "--topic", topic]
+        command = [*_java(128), "org.apache.kafka.tools.TopicCommand", "--bootstrap-server", broker, "--create", "--topic", topic]
         subprocess.run(command, check=True, timeout=60, capture_output=True)
 
 

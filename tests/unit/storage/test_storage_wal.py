@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from storage_servers import Web, black_hole, error, refused
 
-from tests.support.brokers import Broker, can_be_real, kafka, make_topics
+from tests.support.brokers import Broker, can_run, kafka, make_topics
 
 TIMEOUT = 2.0
 
@@ -43,7 +43,7 @@ def test_everything_is_right(broker: Broker) -> None:
     assert tried.place == "Kafka %s" % broker.name
 
 
-@pytest.mark.skipif(not can_be_real(), reason="a real broker needs java, and mvn the first time")
+@pytest.mark.skipif(not can_run(), reason="lab/kafka.py found no JVM")
 def test_a_real_broker_says_the_same(tmp_path: pathlib.Path) -> None:
     """Breaks when the double speaks another protocol than Kafka does."""
     with kafka(tmp_path) as name:
