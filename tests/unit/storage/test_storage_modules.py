@@ -73,6 +73,12 @@ class TestModule:
         result = run(object_store=s3.table(keys, "horaedb"), wal=wal)
         assert [warning for warning in result["warnings"] if "[wal.connect]" in str(warning)]
 
+    def test_check_mode_only_reads(self, run: Any, s3: Objects) -> None:
+        """With rights to read alone, a write would be seen."""
+        table = s3.table(s3.user("checker", "s3:ListBucket", "s3:GetObject"), "horaedb")
+        assert run(check=True, object_store=table)["storage"]["findings"] == []
+        assert "[store.denied]" in run(object_store=table)["msg"]
+
     def test_time_has_to_pass(self, run: Any) -> None:
         assert "timeout has to be more than 0" in run(timeout=0)["msg"]
 
