@@ -24,8 +24,17 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
         variables = task_vars or {}
-        args = dict(self._task.args)
-        if args.get("object_store") is None and args.get("wal") is None:
+        # Here and not on the host: it would answer a wrong option with all of them, secrets included.
+        _validation, args = self.validate_argument_spec(
+            {
+                "object_store": {"type": "dict"},
+                "wal": {"type": "dict"},
+                "refuse": {"type": "bool", "default": True},
+                "claim": {"type": "dict"},
+                "timeout": {"type": "float", "default": 5.0},
+            }
+        )
+        if args["object_store"] is None and args["wal"] is None:
             try:
                 args.update(self._tables(variables))
             except (AnsibleError, ValueError) as error:
@@ -33,7 +42,6 @@ class ActionModule(ActionBase):
         # Keeps Ansible on the host from writing every option, secrets included, to the journal; no_log of AnsibleModule doesn't.
         quiet = dict(variables, ansible_no_target_syslog=True)
         result.update(self._execute_module(module_name=MODULE, module_args=args, task_vars=quiet))
-        # With -vvv Ansible prints every option in there.
         result.pop("invocation", None)
         at = result.pop("time", None)
         if at is not None and isinstance(result.get("storage"), dict):

@@ -136,6 +136,9 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.horaedb.cluster.plugins.module_utils import storage_local, storage_owner, storage_try, storage_wal
 from ansible_collections.horaedb.cluster.plugins.module_utils.findings import Finding, errors, report, warnings
 
+# Ansible's own would carry every option back, secrets included.
+QUIET = {"invocation": {}}
+
 
 def remote(table: dict, *local: str) -> bool:
     return bool(table.get("type")) and table["type"] not in local
@@ -172,7 +175,7 @@ def main() -> None:
     )
     params = module.params
     if params["timeout"] <= 0:
-        module.fail_json(msg="option timeout has to be more than 0 seconds")
+        module.fail_json(msg="option timeout has to be more than 0 seconds", **QUIET)
     if params["claim"] is not None:
         claim(module)
     storage = look(module)
@@ -182,8 +185,8 @@ def main() -> None:
         for warning in warnings(found):
             module.warn(warning.sentence())
         if errors(found):
-            module.fail_json(msg=report(errors(found)), storage=storage)
-    module.exit_json(changed=False, storage=storage, time=time.time())
+            module.fail_json(msg=report(errors(found)), storage=storage, **QUIET)
+    module.exit_json(changed=False, storage=storage, time=time.time(), **QUIET)
 
 
 def claim(module: AnsibleModule) -> None:
@@ -193,8 +196,8 @@ def claim(module: AnsibleModule) -> None:
     if not module.check_mode:
         refused = storage_try.claim(store, module.params["claim"], module.params["timeout"])
         if refused:
-            module.fail_json(msg="%s %s" % (refused.what, refused.change))
-    module.exit_json(changed=True, diff={"before": "", "after": after, "before_header": place, "after_header": place})
+            module.fail_json(msg="%s %s" % (refused.what, refused.change), **QUIET)
+    module.exit_json(changed=True, diff={"before": "", "after": after, "before_header": place, "after_header": place}, **QUIET)
 
 
 if __name__ == "__main__":

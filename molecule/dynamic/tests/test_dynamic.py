@@ -24,7 +24,7 @@ MARK = "production/.horaedb-cluster-owner"
 FAILOVER = 60
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="class")
 def untouched(hosts: dict[str, Any], storage: Storage) -> Iterator[None]:
     """Nothing on the hosts and nothing in the bucket is another after these tests than before."""
     before = fingerprint.take(hosts), storage.s3.names(BUCKET)
