@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from lab import dockerd, image, packages, recipe
+from lab import dockerd, image, kafka, packages, recipe
 from lab.console import LabError, run, say
 from lab.paths import CACHE, ROOT, TOOLS, TOOLS_BIN, locked
 
@@ -27,6 +27,7 @@ TOOL_PACKAGES = {
 }
 # The Python of a lab host, which is the controller where there is no network.
 PYTHONS = {"bookworm": "3.11", "bullseye": "3.9", "trixie": "3.13"}
+KAFKA = "kafka"
 
 
 def _suitable_python() -> str:
@@ -140,6 +141,8 @@ def ensure(purpose: str, parts: Collection[str] = EVERYTHING) -> Path:
         with locked("wheels"):
             if not wheels_path(distro).exists():
                 _make_wheels(distro)
+    if KAFKA in parts:
+        kafka.ensure()
     if ENGINE in parts:
         image.ensure(distro)
     return venv / "bin"

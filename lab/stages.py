@@ -9,7 +9,7 @@ from typing import Optional
 from lab import artifact, sanity
 from lab.console import LabError
 from lab.context import Context
-from lab.environment import ENGINE, REGISTRY, TOOL, VENV, WHEELS
+from lab.environment import ENGINE, KAFKA, REGISTRY, TOOL, VENV, WHEELS
 from lab.model import Lab
 from lab.paths import ROOT
 
@@ -17,7 +17,7 @@ MOLECULE = ROOT / "molecule"
 MOLECULE_PREFIX = "molecule:"
 ON_REQUEST = ("chaos",)
 # What a scenario needs besides Ansible and an engine; nobody else has to install it.
-MORE = {"artifacts": (REGISTRY,), "airgap": (WHEELS,)}
+MORE = {"artifacts": (REGISTRY,), "airgap": (WHEELS,), "dynamic": (KAFKA,)}
 # What of the controller's side imports nothing of Ansible's, which has no types.
 TYPED = [
     f"plugins/plugin_utils/{name}.py"
@@ -88,7 +88,7 @@ def scenarios() -> list[str]:
 def every_stage() -> list[Stage]:
     return [
         Stage("lint", _lint, 300, tests=False),
-        Stage("unit", _pytest("tests/unit", "tests/simulator", workers=2), 900, (VENV, TOOL)),
+        Stage("unit", _pytest("tests/unit", "tests/simulator", workers=2), 900, (VENV, TOOL, KAFKA)),
         Stage("sanity", sanity.check, 600),
         Stage("build", artifact.check, 120, tests=False),
         Stage("contract", _pytest("tests/contract", workers=2), 900, (VENV, TOOL), binaries=True),

@@ -12,7 +12,7 @@ from typing import Any
 
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
-from ansible_collections.horaedb.cluster.plugins.module_utils import live_rules, repair, rules
+from ansible_collections.horaedb.cluster.plugins.module_utils import live_rules, repair, rules, storage_rules
 from ansible_collections.horaedb.cluster.plugins.module_utils.findings import Finding, errors, report, warnings
 from ansible_collections.horaedb.cluster.plugins.module_utils.hoststate import by_host
 from ansible_collections.horaedb.cluster.plugins.module_utils.inventory import Built, build
@@ -43,6 +43,7 @@ class ActionModule(ActionBase):
                 "operation": {"type": "bool", "default": False},
                 "downtimes": {"type": "list", "elements": "str", "default": []},
                 "repair": {"type": "bool", "default": False},
+                "storage": {"type": "dict", "default": {}},
             }
         )
         read = Variables(self._task, variables, self._loader)
@@ -70,6 +71,11 @@ class ActionModule(ActionBase):
         found = [finding for finding in judged if finding.rule != "live.downtime" or not set(finding.hosts) <= set(args["downtimes"])]
         if args["repair"]:
             found = [finding for finding in found if finding.rule != live_rules.TOPOLOGY_TYPE]
+        if args["storage"]:
+            taken = str(self._templar.template(variables.get(storage_rules.TAKE)) or "")
+            looked = storage_rules.Looked(built.topology, seen, by_host(args["states"]), args["storage"], taken)
+            found += storage_rules.problems(looked)
+            result["claim"] = storage_rules.claim(looked)
         # Without --limit a host that nobody looked at belongs to another play: it is to be looked at now (role guard), not a mistake.
         unseen = [] if "ansible_limit" in variables else [finding for finding in found if finding.rule == "bootstrap.partial"]
         findings = findings + [finding for finding in found if finding not in unseen]
@@ -115,4 +121,5 @@ class ActionModule(ActionBase):
         else:
             # Not with a refusal: nobody may go on with it, and its hundred lines would bury the sentences.
             result["topology"] = built.topology.to_dict()
+            result["remote"] = storage_rules.remote_hosts(built.topology)
         return result

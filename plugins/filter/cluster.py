@@ -133,6 +133,12 @@ def repair_hosts(hosts: list[str], hostvars: Mapping[str, Any], step: str, asked
     return [host for host in hosts if plans[host].get("lost")]
 
 
+def storage_hosts(hosts: list[str], hostvars: Mapping[str, Any], skip: Any = False) -> list[str]:
+    """The hosts of the play that tries the remote storage: all that the guard saw, or none where everything is on the nodes' own disks."""
+    here = [host for host in hosts if _said(hostvars, host, "__guard_cluster")]
+    return here if not boolean(skip) and any(_said(hostvars, host, "__guard_cluster").get("remote") for host in here) else []
+
+
 def _value(hostvars: Mapping[str, Any], host: str, name: str, default: Any) -> Any:
     here = host in hostvars and name in hostvars[host]
     return hostvars[host][name] if here else default
@@ -157,4 +163,5 @@ class FilterModule:
             "daemons_in_use": daemons_in_use,
             "failures": failures,
             "repair_hosts": repair_hosts,
+            "storage_hosts": storage_hosts,
         }

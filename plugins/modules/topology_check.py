@@ -58,6 +58,12 @@ options:
     description: Whether a topology type that a repair has left behind is no finding, because this run puts it back. See M(horaedb.cluster.shard_assignment).
     type: bool
     default: false
+  storage:
+    description:
+      - What the data nodes found at their remote storage, RV(horaedb.cluster.storage_check#module:storage) by inventory host. It is judged too, with
+        whose the storage is. What belongs to another cluster is refused, unless the variable C(horae_take_storage) names it.
+    type: dict
+    default: {}
 attributes:
   action:
     description: Runs on the controller; only the living cluster is read from the host.
@@ -75,6 +81,7 @@ notes:
 seealso:
   - module: horaedb.cluster.host_check
   - module: horaedb.cluster.cluster_info
+  - module: horaedb.cluster.storage_check
 """
 
 EXAMPLES = r"""
@@ -210,6 +217,15 @@ unseen:
   returned: when the variables could be evaluated
   type: list
   elements: str
+remote:
+  description: Inventory hosts of the data nodes whose object store or WAL is not on their own disk.
+  returned: when nothing is refused
+  type: list
+  elements: str
+claim:
+  description: The mark that has to be written to the object store, see M(horaedb.cluster.storage_check). V(null) where it is there, or has no place.
+  returned: with O(storage)
+  type: dict
 msg:
   description: The refusal, one line for each error, or which variable of which host can't be evaluated.
   returned: failure

@@ -32,7 +32,9 @@ class Answer:
         return json.loads(self.body)
 
 
-def call(method: str, url: str, body: Any = None, timeout: float = 5.0, content_type: str = JSON_TYPE) -> Answer:
+def call(
+    method: str, url: str, body: Any = None, timeout: float = 5.0, content_type: str = JSON_TYPE, headers: Optional[Mapping[str, str]] = None
+) -> Answer:
     """One request on a connection of its own. `body` is bytes, or anything that JSON can say."""
     parts = urllib.parse.urlsplit(url)
     payload = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
@@ -43,7 +45,7 @@ def call(method: str, url: str, body: Any = None, timeout: float = 5.0, content_
     try:
         connection.connect()
         connection.sock.settimeout(timeout)
-        connection.request(method, parts.path or "/", payload, {"Content-Type": content_type, "Connection": "close"})
+        connection.request(method, parts.path or "/", payload, {"Content-Type": content_type, "Connection": "close", **(headers or {})})
         answer = connection.getresponse()
         return Answer(answer.status, answer.getheader("Content-Type") or "", answer.read())
     except (OSError, http.client.HTTPException) as error:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import time
 from typing import Any, Dict, Optional, Protocol, Tuple
 
 from common.http import Unreachable, call
 
+from horaedb.signing import s3_headers
 from horaedb.wal import sync_write
 
 # NoMeta gives up on an object store that does not answer after about this long.
@@ -50,9 +52,10 @@ class LocalStore:
 
 
 class BucketStore:
-    """S3 or OSS in path style, unsigned. No scheme means https, which no test server speaks: it fails as the real one does."""
+    """S3 in path style and signed, or OSS unsigned. No scheme means https, which no test server speaks: it fails as the real one does."""
 
     def __init__(self, settings: Dict[str, Any], timeout: float) -> None:
+        self._settings = settings
         endpoint = str(settings["endpoint"])
         self._secure = not endpoint.startswith("http://")
         self._base = "%s/%s/%s" % (endpoint.rstrip("/"), settings["bucket"], str(settings["prefix"]).strip("/"))
@@ -62,7 +65,9 @@ class BucketStore:
         if self._secure:
             raise StoreError("error sending request for url (https://%s): no TLS on the other side" % self._base.split("://")[-1])
         try:
-            answer = call(method, "%s/%s" % (self._base, key), data, self._timeout, "application/octet-stream")
+            url = "%s/%s" % (self._base, key)
+            signed = s3_headers(method, url, data or b"", self._settings, time.time()) if self._settings["type"] == "S3" else {}
+            answer = call(method, url, data, self._timeout, "application/octet-stream", signed)
         except Unreachable as error:
             raise StoreError(str(error)) from error
         return answer.status, answer.body
