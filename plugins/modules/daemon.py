@@ -179,7 +179,7 @@ options:
   ready:
     description:
       - What has to be true for the service to be ready. C(kind) is C(http), C(tcp), C(all), C(member), C(node) or C(node_shards).
-      - With O(state=stopped) only C(away) is waited for, once the service is stopped, which means that the shards of a data node are safe from being forgotten.
+      - With O(state=stopped) only C(away) is waited for, which says of a stopped data node that its shards are safe from being forgotten.
       - Without it a process that stays up for a moment counts as ready.
     type: dict
   ready_timeout:
