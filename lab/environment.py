@@ -67,8 +67,9 @@ def _make_venv(venv: Path, requirements: Path) -> None:
 
 
 def wheels_path(distro: str) -> Path:
-    """Ansible's wheels for a lab host, fetched beforehand: the tests themselves fetch nothing."""
-    return CACHE / f"wheels-{distro}-{venv_path('test').name.rpartition('-')[2]}"
+    """Ansible's wheels for a lab host, fetched beforehand: the tests themselves fetch nothing. Named after what asks for them."""
+    content = b"".join(path.read_bytes() for path in REQUIREMENTS.values())
+    return CACHE / f"wheels-{distro}-{hashlib.sha256(content).hexdigest()[:10]}"
 
 
 def _make_wheels(distro: str) -> None:

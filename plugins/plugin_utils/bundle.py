@@ -77,7 +77,8 @@ On the controller of the site, where this archive has been carried to:
     horaedb-bundle/install.sh
     cd horaedb-bundle && venv/bin/ansible-playbook -i INVENTORY -e @artifacts.yml horaedb.cluster.site
 
-`install.sh` first compares every file with SHA256SUMS. It needs Python %(python)s (set PYTHON when it isn't python3), and changes nothing outside of its folder.
+`install.sh` first compares every file with SHA256SUMS. It needs Python %(python)s (set PYTHON when it isn't python3), and changes nothing
+outside of its folder.
 INVENTORY is that of the site; examples are in collections/ansible_collections/horaedb/cluster/inventories.
 artifacts.yml names the programs in artifacts/ with their checksums. packages.txt lists what the hosts need of their distribution.
 The other playbooks are called in the same way: horaedb.cluster.status, horaedb.cluster.upgrade, and so on.

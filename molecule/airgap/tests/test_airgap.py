@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -32,7 +33,7 @@ def made(inventory: Path, folder: Path) -> Run:
     """By the playbook, the data node's program out of an archive; pip takes its wheels from what the lab has fetched."""
     layout = folder / "layout"
     if not layout.exists():
-        program = Path(hostvars(inventory)["alone"]["horaedb_binary"])
+        program = Path(os.environ.get("HORAE_DB_BIN") or playbook.ROOT / "build" / "horaedb-server")
         image = oci.Layout(layout)
         image.image([oci.layer(oci.member(PATH, program.read_bytes()))])
         image.archive(folder / "horaedb.tar")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import pathlib
 import shutil
 import subprocess
@@ -73,11 +74,10 @@ def test_another_python_is_refused(tmp_path: pathlib.Path) -> None:
 
 def test_every_part_of_the_checkout_is_known() -> None:
     """Breaks when a new folder is forgotten in the bundle, but not in the published collection."""
-    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
-    left_out = set(yaml.safe_load((ROOT / "galaxy.yml").read_text())["build_ignore"])
-    tops = {name.split("/")[0] for name in tracked if not name.startswith(".")} - left_out
+    left_out = yaml.safe_load((ROOT / "galaxy.yml").read_text())["build_ignore"]
+    tops = {path.name for path in ROOT.iterdir() if not any(fnmatch.fnmatch(path.name, pattern) for pattern in left_out)}
     assert tops == {*bundle_parts.PARTS, *bundle_parts.FOLDERS, "inventories"}
-    assert {name.split("/")[1] for name in tracked if name.startswith("inventories/")} - {"lab"} == set(bundle_parts.INVENTORIES)
+    assert {path.name for path in (ROOT / "inventories").iterdir()} >= set(bundle_parts.INVENTORIES)
 
 
 def test_the_collection_without_what_lies_beside_it_and_again_from_what_was_installed(tmp_path: pathlib.Path) -> None:
