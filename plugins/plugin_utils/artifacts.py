@@ -11,6 +11,7 @@ already deployed the members.
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import pathlib
@@ -77,20 +78,21 @@ def source_of(binary: Mapping[str, Any], find_needle: FindNeedle, fetching: Fetc
     if not named or not all(isinstance(src, str) and src for src in named):
         raise Refused("binary.src says where %s comes from: a path, an address, an image, or a list of these." % binary.get("name"))
     expected = sha256_of(binary["checksum"], "binary.checksum") if binary.get("checksum") else None
-    sources = [_source(src, binary, expected, find_needle, fetching) for src in named]
+    find = functools.partial(_on_controller, find_needle, len(named) > 1)
+    sources = [_source(src, binary, expected, find, fetching) for src in named]
     return sources[0] if len(sources) == 1 else Mirrors(sources)
 
 
-def _source(src: str, binary: Mapping[str, Any], expected: str | None, find_needle: FindNeedle, fetching: Fetching) -> Artifact:
+def _source(src: str, binary: Mapping[str, Any], expected: str | None, find: Callable[[str], str], fetching: Fetching) -> Artifact:
     cache = cache_dir(os.environ)
     image = image_reference(src)
     if image:
         if image.archive:
-            image = replace(image, name=_on_controller(image.name, find_needle))
+            image = replace(image, name=find(image.name))
         path = str(binary.get("image_path") or "/usr/bin/%s" % binary.get("name"))
         return Image(image, path, expected, cache, Skopeo(fetching.registry, fetching.architecture), this_run().id)
     if "://" not in src:
-        return LocalFile(pathlib.Path(_on_controller(src, find_needle)), expected, cache)
+        return LocalFile(pathlib.Path(find(src)), expected, cache)
     if expected:
         return Download(src, expected, cache, open_url)
     if fetching.unchecked:
@@ -101,13 +103,16 @@ def _source(src: str, binary: Mapping[str, Any], expected: str | None, find_need
     )
 
 
-def _on_controller(src: str, find_needle: FindNeedle) -> str:
+def _on_controller(find_needle: FindNeedle, one_of_several: bool, src: str) -> str:
     # The directory of the operator first: the playbook may be one inside of the installed collection.
     if os.path.isfile(os.path.expanduser(src)):
         return os.path.abspath(os.path.expanduser(src))
     try:
         return str(find_needle("files", src))
     except AnsibleError:
+        if one_of_several:
+            # As with every other mirror it turns out when it is asked.
+            return os.path.abspath(os.path.expanduser(src))
         raise Refused("binary.src: %s isn't on the controller, where %s is the current directory." % (src, os.getcwd())) from None
 
 
