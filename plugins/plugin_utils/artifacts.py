@@ -11,7 +11,6 @@ already deployed the members.
 from __future__ import annotations
 
 import contextlib
-import functools
 import json
 import os
 import pathlib
@@ -78,7 +77,16 @@ def source_of(binary: Mapping[str, Any], find_needle: FindNeedle, fetching: Fetc
     if not named or not all(isinstance(src, str) and src for src in named):
         raise Refused("binary.src says where %s comes from: a path, an address, an image, or a list of these." % binary.get("name"))
     expected = sha256_of(binary["checksum"], "binary.checksum") if binary.get("checksum") else None
-    find = functools.partial(_on_controller, find_needle, len(named) > 1)
+
+    def find(path: str) -> str:
+        try:
+            return on_controller(path, find_needle)
+        except Refused:
+            if len(named) == 1:
+                raise
+            # As with every other mirror it turns out when it is asked.
+            return os.path.abspath(os.path.expanduser(path))
+
     sources = [_source(src, binary, expected, find, fetching) for src in named]
     return sources[0] if len(sources) == 1 else Mirrors(sources)
 
@@ -103,16 +111,13 @@ def _source(src: str, binary: Mapping[str, Any], expected: str | None, find: Cal
     )
 
 
-def _on_controller(find_needle: FindNeedle, one_of_several: bool, src: str) -> str:
+def on_controller(src: str, find_needle: FindNeedle) -> str:
     # The directory of the operator first: the playbook may be one inside of the installed collection.
     if os.path.isfile(os.path.expanduser(src)):
         return os.path.abspath(os.path.expanduser(src))
     try:
         return str(find_needle("files", src))
     except AnsibleError:
-        if one_of_several:
-            # As with every other mirror it turns out when it is asked.
-            return os.path.abspath(os.path.expanduser(src))
         raise Refused("binary.src: %s isn't on the controller, where %s is the current directory." % (src, os.getcwd())) from None
 
 
