@@ -78,20 +78,30 @@ def source_of(binary: Mapping[str, Any], find_needle: FindNeedle, fetching: Fetc
     if not named or not all(isinstance(src, str) and src for src in named):
         raise Refused("binary.src says where %s comes from: a path, an address, an image, or a list of these." % binary.get("name"))
     expected = sha256_of(binary["checksum"], "binary.checksum") if binary.get("checksum") else None
-    sources = [_source(src, binary, expected, find_needle, fetching) for src in named]
+
+    def find(path: str) -> str:
+        try:
+            return on_controller(path, find_needle)
+        except Refused:
+            if len(named) == 1:
+                raise
+            # As with every other mirror it turns out when it is asked.
+            return os.path.abspath(os.path.expanduser(path))
+
+    sources = [_source(src, binary, expected, find, fetching) for src in named]
     return sources[0] if len(sources) == 1 else Mirrors(sources)
 
 
-def _source(src: str, binary: Mapping[str, Any], expected: str | None, find_needle: FindNeedle, fetching: Fetching) -> Artifact:
+def _source(src: str, binary: Mapping[str, Any], expected: str | None, find: Callable[[str], str], fetching: Fetching) -> Artifact:
     cache = cache_dir(os.environ)
     image = image_reference(src)
     if image:
         if image.archive:
-            image = replace(image, name=on_controller(image.name, find_needle))
+            image = replace(image, name=find(image.name))
         path = str(binary.get("image_path") or "/usr/bin/%s" % binary.get("name"))
         return Image(image, path, expected, cache, Skopeo(fetching.registry, fetching.architecture), this_run().id)
     if "://" not in src:
-        return LocalFile(pathlib.Path(on_controller(src, find_needle)), expected, cache)
+        return LocalFile(pathlib.Path(find(src)), expected, cache)
     if expected:
         return Download(src, expected, cache, open_url)
     if fetching.unchecked:

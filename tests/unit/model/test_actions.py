@@ -303,10 +303,15 @@ def test_the_binaries_of_all_hosts_are_judged_before_the_first_one_is_touched(pl
         "horaedb": hosts(21, "d1", "d2", horaedb_binary="artifacts/not-there"),
     }
     groups["horaedb"]["hosts"]["d2"]["horaedb_binary"] = "http://192.0.2.1/horaedb-server"
+    groups["horaedb"]["hosts"]["d3"] = dict(groups["horaedb"]["hosts"]["d1"], ansible_host="0.0.0.23")
+    groups["horaedb"]["hosts"]["d3"].update(horaedb_binary="http://127.0.0.1:1/horaedb-server", horaedb_checksum="sha256:" + "0" * 64)
+    groups["horaedb"]["hosts"]["d4"] = dict(groups["horaedb"]["hosts"]["d1"], ansible_host="0.0.0.24", horaedb_binary={"path": "/bin/sh"})
     done = play(groups, [{"hosts": "all", "tasks": [check(deploy=True)]}])
     done.refused("[artifact.binary] m1, m2: binary.checksum says sha256:%s, but /bin/sh" % ("0" * 64))
     done.refused("[artifact.binary] d1: binary.src: artifacts/not-there isn't on the controller")
     done.refused("is known. Correct horaedb_binary or horaedb_checksum.")
+    done.refused("[artifact.binary] d3: the controller can't fetch http://127.0.0.1:1/horaedb-server: Connection refused.")
+    done.refused("[artifact.binary] d4: binary.src says where horaedb-server comes from: a path, an address, an image, or a list of these.")
 
 
 def test_what_an_engine_could_not_run_is_refused_before_the_first_host_is_touched(play: Play) -> None:
@@ -319,3 +324,12 @@ def test_what_an_engine_could_not_run_is_refused_before_the_first_host_is_touche
     done.refused("[artifact.binary] m1: podman runs images, and /bin/sh is none")
     done.refused("[artifact.binary] d1: docker://apache/horaedb-server:v2.1.0 has no digest.")
     done.refused("the container engine is 'lxc'; there are: docker, podman")
+
+
+
+def test_a_mirror_that_fails_is_said_and_stops_nobody(play: Play, monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    groups = {"horaemeta": hosts(11, "m1", horaemeta_binary="/bin/sh"), "horaedb": hosts(21, "d1", horaedb_binary=["/nonexistent/db", "/bin/sh"])}
+    done = play(groups, [{"hosts": "all", "tasks": [check(deploy=True, live=False)]}], horaemeta_default_cluster_node_count=1)
+    assert done.code == 0, done.text
+    assert "[artifact.source] d1: A mirror failed, and the next one was asked." in done.text and "/nonexistent/db on the controller: No such file" in done.text
