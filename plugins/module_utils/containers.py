@@ -24,6 +24,9 @@ _SANDBOX = (
     "--tmpfs=/tmp",
     "--cap-drop=all",
     "--security-opt=no-new-privileges",
+    # The client writes the output to the unit's log, and no other log gets a copy. Handed to the daemon itself (podman's passthrough), that file
+    # would be made the daemon's own.
+    "--log-driver=none",
 )
 
 _ACCOUNT = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*\Z")
@@ -55,8 +58,6 @@ ENGINES: Dict[str, Engine] = {
             (("podman", "/usr/bin/podman"), ("crun", "/usr/bin/crun")),
             (
                 "--cgroups=disabled",
-                # The daemon writes to the unit's log file itself, which no other log gets a copy of.
-                "--log-driver=passthrough",
                 "--sdnotify=ignore",
                 "--http-proxy=false",
                 "--security-opt=label=disable",
@@ -64,7 +65,7 @@ ENGINES: Dict[str, Engine] = {
             ),
             True,
         ),
-        Engine("docker", "/usr/bin/docker", (("docker.io", "/usr/bin/docker"),), ("--log-driver=none",), False, ("docker.service",)),
+        Engine("docker", "/usr/bin/docker", (("docker.io", "/usr/bin/docker"),), (), False, ("docker.service",)),
     )
 }
 

@@ -98,8 +98,6 @@ def explain(ran: Ran) -> str:
         return "it had not ended after %g s." % _PROOF_LIMIT
     if "NoCgroups" in said:
         return "%s. Install crun: podman can't use another runtime without cgroups of its own." % said
-    if "log driver" in said:
-        return "%s. It needs podman 4.0 or newer." % said
     if "exec format error" in said.lower():
         return "%s. The image is built for another architecture than this host's." % said
     if "no such file or directory" in said.lower() or "executable file" in said.lower():

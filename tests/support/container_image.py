@@ -15,7 +15,7 @@ from tests.support import oci
 
 # Python and etcd, which the simulators need, with the libraries that they are linked against.
 _TAR = """
-programs="$(readlink -f /usr/bin/python3) /usr/bin/etcd"
+programs="$(readlink -f /usr/bin/python3) /usr/bin/etcd /usr/bin/setpriv"
 library="/usr/lib/$(basename $(readlink -f /usr/bin/python3))"
 linked=$(for file in $programs $library/lib-dynload/*.so; do ldd $file 2>/dev/null; done | grep -o '/[^ ]*' | grep -v ':$' | sort -u)
 exec tar --create --dereference --exclude=*/test --exclude=*/idlelib --exclude=*/lib2to3 --exclude=*/ensurepip --exclude=*/config-* \

@@ -21,18 +21,18 @@ def method(name: str, source: str) -> dict[str, str]:
     return {variable: value for daemon in DAEMONS for variable, value in ((daemon + "_install_method", name), (daemon + "_binary", source))}
 
 
-def daemon_pid(host: Any, daemon: str) -> int:
+def daemon_pid(host: Any, daemon: str) -> str:
     """The daemon itself, which runs below its container's client as the same user as without a container."""
-    return int(host.check_output("pgrep --oldest --uid %s --full '[-]server --config'", daemon))
+    return str(host.check_output("pgrep --oldest --uid %s --full '[-]server --config'", daemon))
 
 
-def status(host: Any, pid: int) -> dict[str, str]:
-    lines = host.check_output("cat /proc/%d/status", pid).splitlines()
+def status(host: Any, pid: str) -> dict[str, str]:
+    lines = host.check_output("cat /proc/%s/status", pid).splitlines()
     return dict(line.split(":\t", 1) for line in lines if ":\t" in line)
 
 
 def runs_by_podman(host: Any, daemon: str) -> bool:
-    return bool(host.check_output("cat /proc/%d/comm", process(host, daemon).pid) == "podman")
+    return bool(host.check_output("cat /proc/%s/comm", str(process(host, daemon).pid)) == "podman")
 
 
 def test_a_bare_host_gets_a_cluster_in_containers(operator: Operator, cluster: Cluster, image: str, on: Callable[[str], Any]) -> None:
@@ -45,6 +45,24 @@ def test_a_bare_host_gets_a_cluster_in_containers(operator: Operator, cluster: C
         assert on("one").file("/var/lib/%s" % daemon).user == daemon
 
 
+def test_a_killed_daemon_and_a_killed_client_come_back(cluster: Cluster, rows: Rows, on: Callable[[str], Any]) -> None:
+    """Breaks when the client outlives its daemon, or a daemon its client: then the next one can't start.
+
+    Early: HoraeDB isn't stopped before it is 30 s old, and the next tests take that long.
+    """
+    rows.write()
+    before = process(on("one"), "horaedb")
+    on("one").check_output("kill -KILL %s", daemon_pid(on("one"), "horaedb"))
+    cluster.assert_whole(30)
+    between = process(on("one"), "horaedb")
+    assert (between.pid != before.pid, between.generation) == (True, before.generation)
+    on("one").check_output("kill -KILL %s", str(between.pid))
+    cluster.assert_whole(45)
+    assert process(on("one"), "horaedb").pid != between.pid
+    assert on("one").check_output("pgrep --count --uid horaedb --full '[-]server --config'") == "1"
+    rows.assert_kept()
+
+
 def test_a_container_may_do_nothing_that_its_daemon_does_not_need(on: Callable[[str], Any]) -> None:
     """Breaks when a sandbox is lost on the way through shell, systemd and engine, or the daemon is not limited with its unit."""
     for daemon in DAEMONS:
@@ -52,17 +70,19 @@ def test_a_container_may_do_nothing_that_its_daemon_does_not_need(on: Callable[[
         found = status(on("one"), pid)
         assert {name: int(found[name], 16) for name in ("CapEff", "CapPrm", "CapBnd")} == {"CapEff": 0, "CapPrm": 0, "CapBnd": 0}
         assert (found["NoNewPrivs"], found["Seccomp"]) == ("1", "2")
-        assert "/system.slice/%s.service" % daemon in on("one").check_output("cat /proc/%d/cgroup", pid)
-        assert " / / ro," in on("one").check_output("cat /proc/%d/mountinfo", pid), "the image can be written to"
+        assert "/system.slice/%s.service" % daemon in on("one").check_output("cat /proc/%s/cgroup", pid)
+        mounts = [line.split() for line in on("one").check_output("cat /proc/%s/mountinfo", pid).splitlines()]
+        # Mount point and options are the fifth and the sixth field.
+        assert [mount[5].split(",")[0] for mount in mounts if mount[4] == "/"] == ["ro"], "the image can be written to"
 
 
 def test_its_output_is_in_the_unit_s_log(on: Callable[[str], Any]) -> None:
-    """Breaks when the engine keeps the daemon's output, which carries secrets, or keeps it from the log that logrotate knows."""
+    """Breaks when the engine keeps the daemon's output, which carries secrets, or the log becomes the daemon's own."""
     for daemon in DAEMONS:
         log = on("one").file("/var/log/%s/%s.log" % (daemon, daemon))
-        assert log.size > 0 and (log.user, log.group, log.mode) == ("root", daemon, 0o640)
-        name = on("one").check_output("readlink /proc/%d/fd/1", daemon_pid(on("one"), daemon))
-        assert name == log.path
+        assert log.size > 0
+        assert (log.user, log.group, log.mode) == ("root", daemon, 0o640)
+        assert on("one").check_output("podman inspect --format '{{.HostConfig.LogConfig.Type}}' %s", daemon) == "none"
 
 
 def test_a_second_run_changes_nothing_and_sends_nothing(operator: Operator) -> None:
@@ -75,25 +95,10 @@ def test_a_second_run_changes_nothing_and_sends_nothing(operator: Operator) -> N
 def test_secrets_are_root_s_and_the_daemon_s(on: Callable[[str], Any], cluster: Cluster) -> None:
     """Breaks when a value of the environment is on the engine's command line, or the engine notes it where others can read it."""
     for daemon in DAEMONS:
-        environment = on("one").check_output("tr '\\0' '\\n' < /proc/%d/environ", daemon_pid(on("one"), daemon))
+        environment = on("one").check_output("tr '\\0' '\\n' < /proc/%s/environ", daemon_pid(on("one"), daemon))
         assert "HORAE_TEST_PASSWORD=canary-in-the-environment" in environment.splitlines(), "the daemon doesn't get it"
     assert canary.leaks_on(on("one")) == []
     assert canary.leaks_in_etcd(cluster.members["one"]) == []
-
-
-def test_a_killed_daemon_and_a_killed_client_come_back(cluster: Cluster, rows: Rows, on: Callable[[str], Any]) -> None:
-    """Breaks when the client outlives its daemon, or a daemon its client: then the next one can't start."""
-    rows.write()
-    before = process(on("one"), "horaedb")
-    on("one").check_output("kill -KILL %d", daemon_pid(on("one"), "horaedb"))
-    cluster.assert_whole(30)
-    between = process(on("one"), "horaedb")
-    assert (between.pid != before.pid, between.generation) == (True, before.generation)
-    on("one").check_output("kill -KILL %d", between.pid)
-    cluster.assert_whole(45)
-    assert process(on("one"), "horaedb").pid != between.pid
-    assert on("one").check_output("pgrep --count --uid horaedb --full '[-]server --config'") == "1"
-    rows.assert_kept()
 
 
 def test_an_image_that_never_gets_ready_is_taken_back(

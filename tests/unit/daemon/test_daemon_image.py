@@ -100,7 +100,6 @@ def test_what_cannot_be_had_or_proved_leaves_the_old_one_running(host: EngineHos
     ("said", "remedy"),
     [
         (Ran(126, "", "Error: OCI runtime error: runc: NoCgroups"), "Install crun"),
-        (Ran(125, "", "Error: invalid log driver: invalid argument"), "podman 4.0 or newer"),
         (Ran(126, "", "exec /usr/bin/tinyd: exec format error"), "another architecture"),
         (Ran(127, "", "crun: executable file `/usr/bin/tinyd` not found: No such file or directory"), "somewhere else in the image"),
         (Ran(124, "", ""), "had not ended after 90 s"),

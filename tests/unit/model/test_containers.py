@@ -47,6 +47,11 @@ def test_what_the_container_may_not(engine: str) -> None:
 
 
 @pytest.mark.parametrize("engine", ["podman", "docker"])
+def test_the_output_is_in_the_unit_s_log_and_in_no_other(engine: str) -> None:
+    assert "--log-driver=none" in words(unit(engine)) and "StandardOutput=append:/var/log/horaedb/horaedb.log" in unit(engine)
+
+
+@pytest.mark.parametrize("engine", ["podman", "docker"])
 def test_upstream_s_entrypoint_is_bypassed(engine: str) -> None:
     """It starts Grafana, and makes the data everybody's."""
     assert words(unit(engine))[-4:] == ["--entrypoint=/usr/bin/horaedb-server", "@image@", "--config", "@dir@/horaedb.toml"]
@@ -67,7 +72,7 @@ def test_the_client_is_the_main_process_and_gets_the_signal_alone() -> None:
 
 
 def test_podman_keeps_the_daemon_among_the_processes_of_the_unit() -> None:
-    assert {"--cgroups=disabled", "--log-driver=passthrough", "--replace", "--sdnotify=ignore", "--ulimit=host"} <= set(words(unit()))
+    assert {"--cgroups=disabled", "--replace", "--sdnotify=ignore", "--ulimit=host"} <= set(words(unit()))
 
 
 def test_a_killed_client_of_docker_leaves_no_container_behind() -> None:
@@ -75,7 +80,7 @@ def test_a_killed_client_of_docker_leaves_no_container_behind() -> None:
     remove = "-/bin/sh -c '/usr/bin/docker rm --force horaedb >/dev/null 2>&1'"
     assert {"ExecStartPre=" + remove, "ExecStopPost=" + remove} <= set(lines)
     assert "Wants=network-online.target docker.service" in lines
-    assert {"--log-driver=none", "--ulimit=nofile=65536:65536"} <= set(words(unit("docker")))
+    assert {"--ulimit=nofile=65536:65536"} <= set(words(unit("docker")))
 
 
 def test_numbers_of_user_and_group_are_looked_up_on_the_host() -> None:
