@@ -70,6 +70,13 @@ class ActionModule(ActionBase):
 
     def _source(self, read: Variables, role: str) -> Artifact:
         hosts = read.hosts(role, None)
+        method = role + "_install_method"
+        engines = [host for host in hosts if read.of(host, {method: "binary"})[method] != "binary"]
+        if engines:
+            raise Refused(
+                "%s: a bundle carries programs, and %s would need the image itself. Save it with skopeo copy docker://... oci-archive:..., take it "
+                "along, and name it in %s_binary; or use -e %s=binary." % (method, ", ".join(engines), role, method)
+            )
         found = wanted(read, role, hosts)
         if not found:
             raise Refused("%s_binary is set for no host: give the inventory of the site with -i, or the variable with -e." % role)

@@ -174,6 +174,11 @@ META = {"m1": {"horaemeta_binary": sys.executable}}
         ({}, {"horaemeta": META, "horaedb": {"d1": {"horaedb_binary": "/a"}, "d2": {"horaedb_binary": "/b"}}}, "/a on d1; /b on d2"),
         (
             {},
+            {"horaemeta": META, "horaedb": {"d1": {"horaedb_binary": "docker://a", "horaedb_install_method": "podman"}}},
+            "horaedb_install_method: a bundle carries programs, and d1 would need the image",
+        ),
+        (
+            {},
             {"horaemeta": META, "horaedb": {"d1": {"horaedb_binary": "docker://a"}}},
             "which version is meant.* It is set by horaedb_binary",
         ),
