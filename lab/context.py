@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Optional
+from typing import IO, Optional
 
 from lab import watched
 from lab.console import LabError, run, say
@@ -18,12 +18,18 @@ class Context:
     variables: Mapping[str, str]
     reports: Path
     deadline: float
+    # None: the user sees all of it at once.
+    output: Optional[IO[str]] = None
 
     def exit_code(self, *argv: str, cwd: Path = ROOT, extra: Optional[Mapping[str, str]] = None) -> int:
-        say(f"$ {' '.join(argv)}")
+        line = f"$ {' '.join(argv)}"
+        if self.output:
+            print(line, file=self.output, flush=True)
+        else:
+            say(line)
         program = str(self.bin_folder / argv[0]) if (self.bin_folder / argv[0]).exists() else argv[0]
         environment = {**self.variables, **(extra or {})}
-        return watched.call([program, *argv[1:]], cwd=cwd, env=environment, deadline=self.deadline)
+        return watched.call([program, *argv[1:]], cwd=cwd, env=environment, deadline=self.deadline, output=self.output)
 
     def call(self, *argv: str, cwd: Path = ROOT, extra: Optional[Mapping[str, str]] = None, quiet: bool = False) -> None:
         if quiet:

@@ -16,6 +16,8 @@ from lab.paths import ROOT
 MOLECULE = ROOT / "molecule"
 MOLECULE_PREFIX = "molecule:"
 ON_REQUEST = ("chaos",)
+# These measure outages and costs.
+ALONE = ("chaos", "default", "operations")
 # What a scenario needs besides Ansible and an engine; nobody else has to install it.
 MORE = {"artifacts": (REGISTRY,), "airgap": (WHEELS,), "dynamic": (KAFKA,)}
 # What of the controller's side imports nothing of Ansible's, which has no types.
@@ -31,6 +33,7 @@ PYTEST = ("pytest", "-p", "no:cacheprovider", "--quiet", "--durations=5", "-o", 
 class Stage:
     """`deadline` in seconds. `tests`: it has to leave reports of tests that ran. `lab`: what it may leave behind.
 
+    `beside`: may run while another one does, because none of its tests measures what the machine can do.
     `on_request`: runs when it is named, and not with everything: all of it has to end within an hour on two cores.
     """
 
@@ -42,6 +45,7 @@ class Stage:
     binaries: bool = False
     lab: Optional[Lab] = None
     on_request: bool = False
+    beside: bool = False
 
 
 def _lint(context: Context) -> None:
@@ -59,12 +63,9 @@ def _lint(context: Context) -> None:
         raise LabError(f"findings of {', '.join(failed)}")
 
 
-def _pytest(*folders: str, workers: int = 1) -> Callable[[Context], None]:
-    """workers: processes that share the files; more of them than cores where the tests mostly wait."""
-    beside = ("--numprocesses", str(workers), "--dist", "loadfile") if workers > 1 else ()
-
+def _pytest(*folders: str) -> Callable[[Context], None]:
     def run(context: Context) -> None:
-        context.call(*PYTEST, *beside, *folders)
+        context.call(*PYTEST, *folders)
 
     return run
 
@@ -78,7 +79,16 @@ def _molecule(scenario: str) -> Stage:
         context.call("molecule", "test", "--scenario-name", scenario)
 
     needs = (VENV, ENGINE, *MORE.get(scenario, ()))
-    return Stage(f"{MOLECULE_PREFIX}{scenario}", run, 1200, needs, binaries=True, lab=lab_of_scenario(scenario), on_request=scenario in ON_REQUEST)
+    return Stage(
+        f"{MOLECULE_PREFIX}{scenario}",
+        run,
+        1200,
+        needs,
+        binaries=True,
+        lab=lab_of_scenario(scenario),
+        on_request=scenario in ON_REQUEST,
+        beside=scenario not in ALONE,
+    )
 
 
 def scenarios() -> list[str]:
@@ -87,12 +97,12 @@ def scenarios() -> list[str]:
 
 def every_stage() -> list[Stage]:
     return [
-        Stage("lint", _lint, 300, tests=False),
-        Stage("unit", _pytest("tests/unit", "tests/simulator", workers=2), 900, (VENV, TOOL, KAFKA)),
-        Stage("sanity", sanity.check, 600),
-        Stage("build", artifact.check, 120, tests=False),
-        Stage("contract", _pytest("tests/contract", workers=2), 900, (VENV, TOOL), binaries=True),
-        Stage("hosts", _pytest("tests/hosts"), 900, (VENV, ENGINE), lab=Lab("hosts-daemon")),
+        Stage("lint", _lint, 300, tests=False, beside=True),
+        Stage("unit", _pytest("tests/unit", "tests/simulator"), 900, (VENV, TOOL, KAFKA), beside=True),
+        Stage("sanity", sanity.check, 600, beside=True),
+        Stage("build", artifact.check, 120, tests=False, beside=True),
+        Stage("contract", _pytest("tests/contract"), 900, (VENV, TOOL), binaries=True, beside=True),
+        Stage("hosts", _pytest("tests/hosts"), 900, (VENV, ENGINE), lab=Lab("hosts-daemon"), beside=True),
         *map(_molecule, scenarios()),
     ]
 

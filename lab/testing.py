@@ -5,19 +5,25 @@ from __future__ import annotations
 import shutil
 import signal
 import sys
+import tempfile
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import FrameType
-from typing import Optional
+from typing import IO, Optional
 
-from lab import binaries, environment, hosts, reports, stages
+from lab import binaries, environment, hosts, reports, stages, watched
 from lab.console import LabError, say
 from lab.context import Context
 from lab.paths import ROOT
 
 REPORTS = ROOT / "build" / "reports"
 TOTAL_DEADLINE = 60 * 60
+# Most stages wait more than they work, and there are two cores.
+LANES = 2
+_BUILDING = threading.Lock()
 
 
 def _be_ended(_number: int, _frame: Optional[FrameType]) -> None:
@@ -33,25 +39,59 @@ def _fresh_folder(stage: stages.Stage) -> Path:
     return folder
 
 
-def _run(stage: stages.Stage, bin_folder: Path, total_deadline: float) -> reports.Outcome:
-    say(f"\n=== {stage.name}")
+def _run(stage: stages.Stage, bin_folder: Path, total_deadline: float, output: Optional[IO[str]] = None) -> reports.Outcome:
     started = time.monotonic()
     folder = _fresh_folder(stage)
     problem = None
     try:
-        chosen = binaries.ensure(str(bin_folder / "python")) if stage.binaries else {}
+        with _BUILDING:
+            chosen = binaries.ensure(str(bin_folder / "python")) if stage.binaries else {}
         variables = {**environment.variables(bin_folder), **chosen, **reports.variables(folder)}
-        stage.run(Context(bin_folder, variables, folder, min(started + stage.deadline, total_deadline)))
+        stage.run(Context(bin_folder, variables, folder, min(started + stage.deadline, total_deadline), output))
     except LabError as error:
         problem = str(error)
-        say(f"{stage.name}: {problem}")
     finally:
         if stage.lab is not None and stage.lab.folder.exists():
             hosts.down(stage.lab)
     counts = reports.count(folder.glob("*.xml")) if stage.tests else None
-    outcome = reports.judge(stage.name, time.monotonic() - started, counts, problem)
+    return reports.judge(stage.name, time.monotonic() - started, counts, problem)
+
+
+def _alone(stage: stages.Stage, bin_folder: Path, total_deadline: float) -> reports.Outcome:
+    say(f"\n=== {stage.name}")
+    outcome = _run(stage, bin_folder, total_deadline)
     say(f"=== {stage.name}: {outcome.problem or 'ok'} ({outcome.seconds:.0f} s)")
     return outcome
+
+
+def _beside(stage: stages.Stage, bin_folder: Path, total_deadline: float) -> reports.Outcome:
+    """What it said is shown in one piece when it is over."""
+    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as output:
+        outcome = _run(stage, bin_folder, total_deadline, output)
+        output.seek(0)
+        say(f"\n=== {stage.name}\n{output.read()}=== {stage.name}: {outcome.problem or 'ok'} ({outcome.seconds:.0f} s)")
+    return outcome
+
+
+def _in_lanes(chosen: Sequence[stages.Stage], run_one: Callable[[stages.Stage], reports.Outcome], keep_going: bool) -> list[reports.Outcome]:
+    """In the order of their ends. One that fails keeps those from beginning that have not, unless it is to go on."""
+    waiting = list(chosen)
+    outcomes: list[reports.Outcome] = []
+    say(f"{LANES} at a time, each shown when it is over: {', '.join(stage.name for stage in chosen)}")
+
+    def lane() -> None:
+        while waiting and not watched.stopped.is_set() and (keep_going or not any(outcome.problem for outcome in outcomes)):
+            outcomes.append(run_one(waiting.pop(0)))
+
+    with ThreadPoolExecutor(LANES) as pool:
+        lanes = [pool.submit(lane) for _ in range(LANES)]
+        try:
+            for one in lanes:
+                one.result()
+        except BaseException:
+            watched.stopped.set()
+            raise
+    return outcomes
 
 
 def run(wanted: Sequence[str], keep_going: bool) -> int:
@@ -61,12 +101,17 @@ def run(wanted: Sequence[str], keep_going: bool) -> int:
     started = time.monotonic()
     bin_folder = environment.ensure("test", {part for stage in chosen for part in stage.needs})
     outcomes = [reports.Outcome("setup", time.monotonic() - started, None)]
+    together = [stage for stage in chosen if stage.beside]
+    if len(together) > 1:
+        outcomes += _in_lanes(together, lambda stage: _beside(stage, bin_folder, deadline), keep_going)
     for stage in chosen:
-        outcomes.append(_run(stage, bin_folder, deadline))
-        if outcomes[-1].problem and not keep_going:
+        if stage.name in {outcome.stage for outcome in outcomes}:
+            continue
+        if not keep_going and any(outcome.problem for outcome in outcomes):
             break
-    not_run = [stage.name for stage in chosen[len(outcomes) - 1 :]]
-    say("\n" + reports.table(outcomes, not_run))
+        outcomes.append(_alone(stage, bin_folder, deadline))
+    done = {outcome.stage for outcome in outcomes}
+    say("\n" + reports.table(outcomes, [stage.name for stage in chosen if stage.name not in done]))
     say(reports.closing_line(outcomes))
     sys.stdout.flush()
     return 1 if any(outcome.problem for outcome in outcomes) else 0

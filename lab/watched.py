@@ -6,16 +6,20 @@ import contextlib
 import os
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Optional
+from typing import IO, Optional
 
 from lab.console import LabError, wait_until
 
 PROC = Path("/proc")
 TERM_GRACE = 15.0
 KILL_GRACE = 10.0
+LISTENS = 1.0
+# Set when the user wants an end: only the main thread hears it, and commands run in others as well.
+stopped = threading.Event()
 
 
 class OutOfTime(LabError):
@@ -80,13 +84,17 @@ def end(process: subprocess.Popen[bytes]) -> None:
         wait_until(alive, KILL_GRACE)
 
 
-def call(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], deadline: float) -> int:
-    """The exit code. `deadline` is a moment of time.monotonic()."""
-    process = subprocess.Popen(list(argv), cwd=cwd, env=dict(env), stdin=subprocess.DEVNULL, start_new_session=True)
+def call(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], deadline: float, output: Optional[IO[str]] = None) -> int:
+    """The exit code. `deadline` is a moment of time.monotonic(). `output`: where its words go, if not to the user at once."""
+    words = subprocess.STDOUT if output else None
+    process = subprocess.Popen(list(argv), cwd=cwd, env=dict(env), stdin=subprocess.DEVNULL, stdout=output, stderr=words, start_new_session=True)
     try:
-        return process.wait(max(0.0, deadline - time.monotonic()))
-    except subprocess.TimeoutExpired:
-        raise OutOfTime(f"its time was over while {Path(argv[0]).name} ran") from None
+        while time.monotonic() < deadline and not stopped.is_set():
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                return process.wait(max(0.0, min(LISTENS, deadline - time.monotonic())))
+        if stopped.is_set():
+            raise LabError(f"{Path(argv[0]).name} was stopped with everything else")
+        raise OutOfTime(f"its time was over while {Path(argv[0]).name} ran")
     finally:
         if process.poll() is None:
             end(process)

@@ -7,6 +7,7 @@ import os
 import pathlib
 import shlex
 import sys
+import threading
 import time
 
 import pytest
@@ -58,6 +59,45 @@ def test_the_run_ends_as_its_stages_did(
     lines = capsys.readouterr().out.splitlines()
     assert [line.endswith(row) for line, row in zip(lines[-3:-1], rows)] == [True, True]
     assert lines[-1] == closing
+
+
+def test_stages_that_measure_nothing_run_beside_each_other(bench: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Breaks when everything takes an hour again, when two outputs are mixed, or when one that measures isn't alone."""
+    meeting, at_work = threading.Barrier(2, timeout=20), []
+
+    def meets(context: Context) -> None:
+        passes(context)
+        at_work.append("beside")
+        meeting.wait()
+        context.call(sys.executable, "-c", "print('one'); print('two')")
+        at_work.remove("beside")
+
+    def measures(context: Context) -> None:
+        passes(context)
+        assert at_work == []
+
+    chosen = [Stage("a", meets, 30, beside=True), Stage("measures", measures, 30), Stage("b", meets, 30, beside=True)]
+    bench.setattr(stages, "every_stage", lambda: chosen)
+    assert testing.run([], False) == 0
+    shown = capsys.readouterr().out
+    assert shown.count("\none\ntwo\n=== ") == 2, shown
+    assert shown.splitlines()[-1] == "3 passed, 0 failed"
+
+
+def test_a_stage_that_fails_keeps_the_waiting_ones_from_beginning(bench: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    chosen = [Stage(name, fails, 30, beside=True) for name in "abc"] + [Stage("alone", passes, 30)]
+    bench.setattr(stages, "every_stage", lambda: chosen)
+    bench.setattr(testing, "LANES", 1)
+    assert testing.run([], False) == 1
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines() if line.endswith("not run")] == ["b", "c", "alone"]
+
+
+def test_a_command_in_a_lane_ends_with_everything_else(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> None:
+    """Breaks when Ctrl-C ends the main thread and waits for what the others have started."""
+    monkeypatch.setattr(watched, "stopped", threading.Event())
+    threading.Timer(1, watched.stopped.set).start()
+    with pytest.raises(LabError, match="stopped with everything else"):
+        watched.call([sys.executable, "-c", "import time; time.sleep(60)"], cwd=tmp_path, env=os.environ, deadline=time.monotonic() + 30)
 
 
 def test_reports_of_an_earlier_run_do_not_count(bench: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> None:
