@@ -18,7 +18,7 @@ from storage_servers import LISTING, Oss, Web, black_hole, certificate, drip, er
 
 from tests.support.objects import EVERYTHING, Keys, Objects
 
-TIMEOUT = 2.0
+TIMEOUT = 10.0
 # What no operator may see.
 SECRET = "canary-of-the-object-store"
 TABLE = {"type": "S3", "region": "r", "bucket": "horaedb", "prefix": "production", "key_id": "id", "key_secret": SECRET}

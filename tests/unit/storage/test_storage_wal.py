@@ -19,7 +19,7 @@ from storage_servers import Web, black_hole, error, refused
 
 from tests.support.brokers import Broker, can_run, kafka, make_topics
 
-TIMEOUT = 2.0
+TIMEOUT = 10.0
 
 
 def table(*brokers: object, **kafka_: Any) -> dict[str, Any]:
