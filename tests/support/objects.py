@@ -31,6 +31,8 @@ class Objects:
     def __init__(self, server: ThreadedMotoServer, address: str) -> None:
         self.url = "http://%s:%d" % (address, server.get_host_and_port()[1])
         self._settings = {"region_name": REGION, "endpoint_url": self.url, "config": Config(s3={"addressing_style": "path"})}
+        # What moto has belongs to the process: another server's users and buckets would be there too.
+        self._tell("reset", b"")
         self._count(10**6)
         first: dict[str, Any] = {"aws_access_key_id": "first", "aws_secret_access_key": "first", **self._settings}
         self._iam = boto3.client("iam", **first)
@@ -41,7 +43,10 @@ class Objects:
 
     def _count(self, unchecked: int) -> None:
         """So many requests are let through as they come; moto counts them."""
-        asked = urllib.request.Request(self.url + "/moto-api/reset-auth", b"%d" % unchecked, {"Content-Type": "text/plain"})
+        self._tell("reset-auth", b"%d" % unchecked)
+
+    def _tell(self, what: str, body: bytes) -> None:
+        asked = urllib.request.Request("%s/moto-api/%s" % (self.url, what), body, {"Content-Type": "text/plain"})
         urllib.request.urlopen(asked, timeout=10).close()
 
     def user(self, name: str, *actions: str) -> Keys:
