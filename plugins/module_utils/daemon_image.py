@@ -151,8 +151,9 @@ def _path(image: Image) -> str:
 
 
 def _last(ran: Ran) -> str:
-    """podman tells each of its attempts, docker where its help is; the last line of what is left says it all."""
+    """podman tells each of its attempts, docker where its help is, and both log; the last line of what is left says it all."""
     said = [line for line in (ran.err.strip() or ran.out.strip()).splitlines() if line.strip() and not _HELP.match(line)]
+    said = [line for line in said if not line.startswith('time="')] or said
     return said[-1].rstrip(".") if said else "it printed nothing"
 
 

@@ -35,7 +35,12 @@ def archive(folder: pathlib.Path, programs: Mapping[str, pathlib.Path], tag: str
     """An OCI archive in `folder` whose image has these files in /usr/bin. As a reference: oci-archive:/path."""
     stream = io.BytesIO()
     with tarfile.open(fileobj=io.BytesIO(_base())) as base, tarfile.open(fileobj=stream, mode="w") as layer:
-        for member in base:
+        members = base.getmembers()
+        names = {member.name.strip("/") for member in members}
+        # A folder that is only implied may be closed to everybody but root.
+        for parent_folder in sorted({str(parent) for member in members for parent in pathlib.PurePath(member.name.lstrip("/")).parents} - names - {"."}):
+            layer.addfile(*oci.folder(parent_folder)[:1])
+        for member in members:
             member.name = member.name.lstrip("/")
             member.linkname = member.linkname.lstrip("/") if member.islnk() else member.linkname
             layer.addfile(member, base.extractfile(member) if member.isreg() else None)

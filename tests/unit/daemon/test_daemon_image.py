@@ -104,6 +104,7 @@ def test_what_cannot_be_had_or_proved_leaves_the_old_one_running(host: EngineHos
         (Ran(127, "", "crun: executable file `/usr/bin/tinyd` not found: No such file or directory"), "somewhere else in the image"),
         (Ran(124, "", ""), "had not ended after 90 s"),
         (Ran(125, "", "docker: Error response from daemon: no room.\n\nRun 'docker run --help' for more information"), "125: docker: Error response from daemon: no room."),
+        (Ran(126, "", 'docker: Error: permission denied.\ntime="x" level=error msg="error waiting"'), "126: docker: Error: permission denied."),
         (Ran(3, "", ""), "exit status 3: it printed nothing."),
     ],
 )
