@@ -90,7 +90,8 @@ chroot "$root" systemctl enable ssh.service
 chroot "$root" systemctl disable etcd.service haproxy.service
 chroot "$root" systemctl mask getty@.service console-getty.service dev-hugepages.mount \\
     sys-kernel-config.mount sys-kernel-debug.mount sys-kernel-tracing.mount \\
-    apt-daily.timer apt-daily-upgrade.timer e2scrub_all.timer systemd-firstboot.service
+    apt-daily.timer apt-daily-upgrade.timer e2scrub_all.timer systemd-firstboot.service \\
+    podman.socket podman.service podman-restart.service podman-auto-update.service podman-auto-update.timer
 : > "$root/etc/machine-id"
 rm -f "$root/var/lib/dbus/machine-id" "$root/etc/hostname"
 : > "$root/etc/resolv.conf"

@@ -246,6 +246,11 @@ WARNED = [
         ["db3", "disk_cache_capacity is 100MiB", "Make it 134217728"],
         hosts={"db3": {"horaedb_settings": {"analytic": {"storage": {"disk_cache_capacity": "100MiB"}}}}},
     ),
+    Case(
+        "artifact.source",
+        ["meta2", "A mirror failed", "/nowhere/server"],
+        hosts={"meta2": {"horaemeta_binary": ["/nowhere/server", "/bin/sh"]}},
+    ),
     Case("settings.schema", ["meta1, meta2", "horaemeta_version is 2.9.0", "2.1.0"], {"horaemeta_version": "2.9.0"}),
     Case("members.even", ["2 members", "survive the loss of 0", "horaemeta"], groups={"horaemeta": ["meta1", "meta2"]}),
     Case("names.default", ["'mine'", "defaultCluster", "horaemeta_default_cluster_name"], {"horaemeta_default_cluster_name": "mine"}),
