@@ -16,7 +16,7 @@ _PATTERN = "[c]anary-"
 _SEARCHED = "searched to the end"
 FOLDERS = ("/etc", "/opt", "/root", "/home", "/run", "/tmp", "/var")
 # Folders of container engines: files of any mode behind folders of root's own. What others can read there, the search as nobody finds.
-ENGINES = ("/var/lib/containers/", "/var/lib/docker/", "/var/lib/containerd/", "/run/containers/", "/run/containerd/", "/run/docker/")
+ENGINES = ("/var/lib/containers/", "/var/lib/docker/", "/var/lib/containerd/", "/run/containers/", "/run/containerd/", "/run/docker/", "/run/crun/", "/run/runc/")
 UNITS = ("horaemeta", "horaedb", "horaedb-meta-proxy", "horaedb-shard-keeper")
 NOBODY = "setpriv --reuid=65534 --regid=65534 --clear-groups sh -c"
 _LONGEST = 160

@@ -63,7 +63,7 @@ class EngineHost(FakeHost):
         elif "pull" in words:
             return self._pull(words, reference)
         elif words[1:3] == ["image", "rm"]:
-            if reference in self.in_use:
+            if reference in self.in_use and "--force" not in words:
                 return Ran(2, "", "Error: image is in use by a container")
             self.images.discard(reference)
         elif reference not in self.images:
