@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import yaml
+from ansible_collections.horaedb.cluster.plugins.module_utils.daemon_desired import MARK
 from ansible_collections.horaedb.cluster.plugins.module_utils.inventory import port_of
 from ansible_collections.horaedb.cluster.plugins.plugin_utils import config_file, schema, schema_values
 from ansible_collections.horaedb.cluster.plugins.plugin_utils.adopt_read import Found
@@ -82,7 +83,7 @@ def adopted(daemon: str, found: Found, version: str | None, defaults: Mapping[st
     environment = {
         name: value
         for name, value in found.environment.items()
-        if name in ours or name in found.given or name.startswith(("HORAE", "CERESDB_"))
+        if name != MARK and (name in ours or name in found.given or name.startswith(("HORAE", "CERESDB_")))
     }
     findings = config_file.findings(daemon, found.text, version, environment)
     maker = _Maker(judge, config_file.parsed(found.text), environment, show_secrets)
@@ -108,7 +109,9 @@ def adopted(daemon: str, found: Found, version: str | None, defaults: Mapping[st
 
 def _notes(daemon: str, found: Found, useless: list[str]) -> list[str]:
     notes = ["The program is run as: %s. Copy it to the controller and name it %s_binary." % (found.command or "unknown", daemon)]
-    if found.unit:
+    if MARK in found.environment:
+        notes.append("This collection installed it: there is nothing to adopt.")
+    elif found.unit:
         notes.append("The unit %s is not taken over. Stop and disable it before this collection's own starts." % found.unit)
     if useless:
         notes.append("Left out, because the daemon doesn't know them: %s." % ", ".join(useless))

@@ -34,7 +34,9 @@ if [ -n "$pid" ] && [ -r "/proc/$pid/environ" ]; then
     tr '\0' '\n' < "/proc/$pid/environ" | say environ
     tr '\0' '\n' < "/proc/$pid/cmdline" | say command
     stat -c %U "/proc/$pid" | say user
-    root=/proc/$pid/root cwd=/proc/$pid/cwd/
+    cwd=/proc/$pid/cwd/
+    # Not to be seen by root itself where the host is a container: then the process sees the files of the host.
+    [ ! -d "/proc/$pid/root/" ] || root=/proc/$pid/root
     [ -n "$config" ] || config=$(tr '\0' '\n' < "/proc/$pid/cmdline" | sed -n -e '/^\(--config\|-c\)$/{n;p;q}' -e 's/^--config=//p' | head -n 1)
 fi
 if [ -z "$config" ] && [ -n "$unit" ]; then

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.support import playbook
+from tests.support import canary, fingerprint, playbook
 from tests.support.cluster import Cluster
 from tests.support.rows import Rows
 from tests.support.services import process
@@ -20,6 +20,18 @@ def test_no_proxy_stands_between_one_node_and_one_member(on: Callable[[str], Any
     """Breaks when the proxy's role ignores that there is nothing to choose between."""
     assert not on("one").service("horaedb-meta-proxy").is_running
     assert not on("one").file("/opt/horaedb-meta-proxy").exists
+
+
+def test_what_runs_there_can_be_read_as_if_it_had_been_installed_by_hand(inventory: Path, on: Callable[[str], Any]) -> None:
+    """Breaks when adopt.yml doesn't find a running daemon's file, says something wrong of it, or changes a host."""
+    hosts = {"one": on("one")}
+    before = fingerprint.take(hosts, fingerprint.LIVING)
+    run = playbook.run("playbooks/adopt.yml", inventory, "--limit", "one")
+    assert (run.rc, run.changed) == (0, 0), run.output
+    for words in ("horaemeta_default_cluster_node_count: 1", "horaedb_settings", "This collection installed it"):
+        assert words in run.output, words
+    assert canary.leaks("the output", run.output) == []
+    assert fingerprint.differences(before, fingerprint.take(hosts, fingerprint.LIVING)) == []
 
 
 def test_both_daemons_are_rolled_on_one_host(inventory: Path, cluster: Cluster, on: Callable[[str], Any]) -> None:

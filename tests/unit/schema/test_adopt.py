@@ -153,6 +153,13 @@ def test_a_member() -> None:
     assert any("runs as root" in note for note in answer.notes)
 
 
+def test_what_the_collection_installed_itself_is_said() -> None:
+    """Breaks when it tells an operator to stop the collection's own unit, or to set what its units set."""
+    found = made("horaemeta", 'data-dir = "/srv/meta"\n', unit="horaemeta.service", environment={"HORAE_GENERATION": "0123456789ab"})
+    assert "horaemeta_environment" not in found.variables
+    assert any("there is nothing to adopt" in note for note in found.notes) and not any("Stop and disable" in note for note in found.notes)
+
+
 def test_defaults_of_upstream_that_are_not_the_collection_s_are_said() -> None:
     answer = made("horaemeta", "")
     assert answer.variables == {
