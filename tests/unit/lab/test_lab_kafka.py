@@ -45,3 +45,13 @@ def test_it_is_fetched_once_and_announced(path: pathlib.Path, capsys: pytest.Cap
     program(path, "mvn", "exit 1")
     kafka.ensure()
     assert capsys.readouterr().out == ""
+
+
+def test_jars_that_cannot_be_fetched_are_no_failure(path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Breaks when everything else isn't tested because a mirror is down."""
+    program(path, "java", "echo 'openjdk version \"17.0.15\" 2025-04-15' >&2")
+    program(path, "mvn", "echo 'mirror is down' >&2; exit 1")
+    kafka.ensure()
+    said = capsys.readouterr().out
+    assert "the tests take a double of it" in said and "mirror is down" in said
+    assert not kafka.can_run()
