@@ -101,7 +101,7 @@ def every_stage() -> list[Stage]:
         Stage("unit", _pytest("tests/unit", "tests/simulator"), 900, (VENV, TOOL, KAFKA), beside=True),
         Stage("sanity", sanity.check, 600, beside=True),
         Stage("build", artifact.check, 120, tests=False, beside=True),
-        Stage("contract", _pytest("tests/contract"), 900, (VENV, TOOL), binaries=True, beside=True),
+        Stage("contract", _pytest("tests/contract"), 900, (VENV, TOOL), binaries=True),
         Stage("hosts", _pytest("tests/hosts"), 900, (VENV, ENGINE), lab=Lab("hosts-daemon"), beside=True),
         *map(_molecule, scenarios()),
     ]
