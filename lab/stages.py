@@ -16,8 +16,8 @@ from lab.paths import ROOT
 MOLECULE = ROOT / "molecule"
 MOLECULE_PREFIX = "molecule:"
 ON_REQUEST = ("chaos",)
-# These measure outages and costs.
-ALONE = ("chaos", "default", "operations")
+# These measure outages and costs, or count on how long something takes.
+ALONE = ("chaos", "default", "interrupted", "operations")
 # What a scenario needs besides Ansible and an engine; nobody else has to install it.
 MORE = {"artifacts": (REGISTRY,), "airgap": (WHEELS,), "dynamic": (KAFKA,)}
 # What of the controller's side imports nothing of Ansible's, which has no types.

@@ -32,6 +32,7 @@ find %(links)s -maxdepth 0 -type l -printf 'link %%p\\t%%l\\n' 2>/dev/null
 sha256sum -- %(digests)s 2>/dev/null | sed 's/^/digest /'
 for file in %(texts)s; do [ -f "$file" ] && echo "text $(base64 -w 0 "$file") $file"; done
 for group in %(group)s root; do echo "group $(getent group $group | cut -d: -f3) $group"; done
+[ ! -e %(lock)s ] || flock --nonblock %(lock)s true || echo busy
 shown=$(systemctl show %(service)s --property=%(properties)s)
 echo "$shown" | sed 's/^/show /'
 pid=$(echo "$shown" | sed -n 's/^MainPID=//p')
@@ -61,6 +62,7 @@ def script(desired: Desired, provides: Sequence[str] = ()) -> str:
         "digests": words([*(posixpath.join(desired.directory, name) for name in desired.texts), *outside, layout.unit]),
         "texts": words([posixpath.join(desired.directory, MANIFEST), layout.record, layout.distrusted]),
         "group": shlex.quote(desired.group),
+        "lock": shlex.quote(layout.lock),
         "service": shlex.quote(layout.service),
         "properties": daemon_read.PROPERTIES,
         "mark": MARK,
@@ -88,6 +90,9 @@ class _Seen(Looking):
         lines = said.splitlines()
         if "over" not in lines:
             raise ValueError(said[-200:])
+        if "busy" in lines:
+            # Of a run whose controller died; the module waits for it.
+            raise NotSeen(desired.layout.lock)
         told: Dict[str, List[str]] = {}
         for line in lines:
             word, _blank, rest = line.partition(" ")
