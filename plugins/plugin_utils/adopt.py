@@ -19,29 +19,32 @@ from ansible_collections.horaedb.cluster.plugins.module_utils.inventory import p
 from ansible_collections.horaedb.cluster.plugins.plugin_utils import config_file, schema, schema_values
 from ansible_collections.horaedb.cluster.plugins.plugin_utils.adopt_read import Found
 from ansible_collections.horaedb.cluster.plugins.plugin_utils.schema_data import Key, Schema
-from ansible_collections.horaedb.cluster.plugins.plugin_utils.schema_variables import TABLES
+from ansible_collections.horaedb.cluster.plugins.plugin_utils.schema_variables import DERIVED, TABLES
 
 # Path in the file to the variable that is its value, as it is.
 _PLAIN: Mapping[str, Mapping[str, str]] = {
-    "horaemeta": {
-        "node-name": "horaemeta_node_name",
-        "data-dir": "horaemeta_data_dir",
-        "storage-root-path": "horaemeta_storage_root_path",
-        "http-port": "horaemeta_http_port",
-        "default-cluster-name": "horaemeta_default_cluster_name",
-        "default-cluster-node-count": "horaemeta_default_cluster_node_count",
-        "default-cluster-shard-total": "horaemeta_default_cluster_shard_total",
-        "topology-type": "horaemeta_topology_type",
-    },
-    "horaedb": {
-        "node.addr": "horaedb_server_addr",
-        "server.bind_addr": "horaedb_bind_addr",
-        "server.http_port": "horaedb_http_port",
-        "server.grpc_port": "horaedb_grpc_port",
-        "server.mysql_port": "horaedb_mysql_port",
-        "server.postgresql_port": "horaedb_postgresql_port",
-        "cluster_deployment.meta_client.meta_addr": "horaedb_meta_endpoint",
-    },
+    daemon: {path: DERIVED[daemon][path] for path in paths}
+    for daemon, paths in {
+        "horaemeta": (
+            "node-name",
+            "data-dir",
+            "storage-root-path",
+            "http-port",
+            "default-cluster-name",
+            "default-cluster-node-count",
+            "default-cluster-shard-total",
+            "topology-type",
+        ),
+        "horaedb": (
+            "node.addr",
+            "server.bind_addr",
+            "server.http_port",
+            "server.grpc_port",
+            "server.mysql_port",
+            "server.postgresql_port",
+            "cluster_deployment.meta_client.meta_addr",
+        ),
+    }.items()
 }
 # The collection writes these out of the inventory's groups and addresses.
 _FROM_INVENTORY = {

@@ -155,6 +155,16 @@ def test_what_was_changed_by_hand_is_seen_and_mended(tiny: Daemon) -> None:
     assert again == dict(first, changed=False, started=False, steps=[], before=first["after"]), "as the module itself would have answered"
 
 
+def test_what_somebody_is_at_work_on_is_not_taken_for_done(tiny: Daemon) -> None:
+    """Breaks when the shell line doesn't see the lock of a module whose controller has died."""
+    tiny.run()
+    holder = "holds-%s" % tiny.name
+    tiny.host.shell("systemd-run --quiet --collect --unit=%s flock %s/.lock sleep 8" % (holder, tiny.root))
+    _until(lambda: tiny.host.shell("flock --nonblock %s/.lock true || echo held" % tiny.root, check=False) == "held")
+    assert tiny.run()["changed"] is False and tiny.executions == 1
+    assert tiny.host.shell("systemctl is-active %s" % holder, check=False) == "inactive", "it was waited for"
+
+
 def test_a_change_is_staged_and_then_rolled(tiny: Daemon) -> None:
     first = tiny.run()
     pid = tiny.pid
