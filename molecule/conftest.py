@@ -13,6 +13,7 @@ import pytest
 import testinfra
 
 ROOT = Path(__file__).resolve().parents[1]
+# Molecule starts pytest with neither folder on the path, so the imports below have to come after this (E402).
 sys.path.insert(0, str(ROOT))
 
 from tests.support.cluster import Cluster  # noqa: E402

@@ -6,4 +6,5 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
+# Molecule starts pytest with neither folder on the path, so the imports below have to come after this (E402).
 sys.path.insert(0, str(ROOT))

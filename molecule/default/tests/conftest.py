@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).resolve().parents[3]
+# Molecule starts pytest with neither folder on the path, so the imports below have to come after this (E402).
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "simulator")]
 
 import build  # noqa: E402
