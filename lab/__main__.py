@@ -77,7 +77,7 @@ def _demo(_options: argparse.Namespace) -> None:
 
 def _test(options: argparse.Namespace) -> int:
     wanted = [*options.stage, *(f"{stages.MOLECULE_PREFIX}{name}" for name in options.scenario)]
-    return testing.run(wanted, options.keep_going)
+    return testing.run(wanted, options.keep_going, options.minutes)
 
 
 def _docs(_options: argparse.Namespace) -> None:
@@ -110,6 +110,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("stage", nargs="*", help="lint, unit, sanity, build, contract, molecule, molecule:SCENARIO; all if not said")
     command.add_argument("--scenario", action="append", default=[], metavar="NAME", help="one Molecule scenario; repeat it")
     command.add_argument("--keep-going", action="store_true", help="go on with the next stage after a failure")
+    command.add_argument("--minutes", type=int, help="how long it may take, for more than the usual: HORAE_KILLS=all, HORAE_FAULTS=all")
     command.set_defaults(run=_test)
 
     commands.add_parser("docs", help="write the reference of modules and roles into build/docs").set_defaults(run=_docs)

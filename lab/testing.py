@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import IO, Optional
@@ -20,7 +21,7 @@ from lab.context import Context
 from lab.paths import ROOT
 
 REPORTS = ROOT / "build" / "reports"
-TOTAL_DEADLINE = 60 * 60
+MINUTES = 60
 # Most stages wait more than they work, and there are two cores.
 LANES = 2
 _BUILDING = threading.Lock()
@@ -94,10 +95,13 @@ def _in_lanes(chosen: Sequence[stages.Stage], run_one: Callable[[stages.Stage], 
     return outcomes
 
 
-def run(wanted: Sequence[str], keep_going: bool) -> int:
+def run(wanted: Sequence[str], keep_going: bool, minutes: Optional[int] = None) -> int:
+    """`minutes`: how long all of it may take, and each stage, for what is more than the tests usually do."""
     signal.signal(signal.SIGTERM, _be_ended)
-    deadline = time.monotonic() + TOTAL_DEADLINE
+    deadline = time.monotonic() + 60 * (minutes or MINUTES)
     chosen = stages.select(stages.every_stage(), wanted)
+    if minutes:
+        chosen = [replace(stage, deadline=60 * minutes) for stage in chosen]
     started = time.monotonic()
     bin_folder = environment.ensure("test", {part for stage in chosen for part in stage.needs})
     outcomes = [reports.Outcome("setup", time.monotonic() - started, None)]

@@ -1,9 +1,13 @@
-"""Nodes that go away without being asked to: with the shard keepers no shard is forgotten, and without them it is."""
+"""Nodes that go away without being asked to: with the shard keepers no shard is forgotten, and without them it is.
+
+HORAE_FAULTS=all has all of them, and HORAE_AWAY the seconds that they last.
+"""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterable
 
 import pytest
 
@@ -45,33 +49,37 @@ def leader_and_node(stack: contextlib.ExitStack, machines: Machines, cluster: Cl
     stack.enter_context(machines.without_power(leader))
 
 
-def unanswered(cluster: Cluster, host: str) -> str | None:
+def unanswered(cluster: Cluster, hosts: Iterable[str]) -> str | None:
     try:
-        cluster.ready(host)
+        for host in hosts:
+            cluster.ready(host)
     except Refused as refused:
         return str(refused)
     return None
 
 
-FAULTS: dict[str, Fault] = {
-    "SIGKILL of a data node": killed,
-    "SIGSTOP of a data node": stopped,
-    "a data node's cable pulled": cut_off,
-    "a data node's host without power": without_power,
-    "two data nodes within 3 s": two_within_three_seconds,
-    "the leader's host and a data node at once": leader_and_node,
+# What it is, and whose shards it costs where nobody does anything about it. The leader after one that died with the node has never heard
+# of that node, and so can't forget it.
+FAULTS: dict[str, tuple[Fault, set[str]]] = {
+    "SIGKILL of a data node": (killed, {"db1"}),
+    "the leader's host and a data node at once": (leader_and_node, set()),
+    "SIGSTOP of a data node": (stopped, {"db2"}),
+    "a data node's cable pulled": (cut_off, {"db3"}),
+    "a data node's host without power": (without_power, {"db1"}),
+    "two data nodes within 3 s": (two_within_three_seconds, {"db2", "db3"}),
 }
+CHOSEN = FAULTS if os.environ.get("HORAE_FAULTS") == "all" else list(FAULTS)[:2]
 
 
-@pytest.mark.parametrize("what", FAULTS)
+@pytest.mark.parametrize("what", CHOSEN)
 def test_a_node_that_comes_back_finds_its_shards(
     cluster: Cluster, keys: Keys, load: Load, machines: Machines, away: float, what: str
 ) -> None:
     """Breaks when a keeper is blind for this fault, comes too late, sleeps after an election, or moves the leadership to nobody."""
-    view = cluster.assert_whole(30)
+    view, (fault, _hosts) = cluster.assert_whole(30), FAULTS[what]
     with load.phase("%s, for %g s" % (what, away)):
         with contextlib.ExitStack() as stack:
-            FAULTS[what](stack, machines, cluster)
+            fault(stack, machines, cluster)
             pass_time(away)
             # Where the leader went away as well, its key in etcd outlives it by up to 10 s, and then there is an election.
             until(lambda: keys.differs(view), 25)
@@ -79,18 +87,20 @@ def test_a_node_that_comes_back_finds_its_shards(
     assert cluster.assert_whole() == view
 
 
+@pytest.mark.parametrize("what", [what for what in CHOSEN if FAULTS[what][1]])
 def test_without_the_keepers_the_same_costs_the_shards(
-    operator: Operator, cluster: Cluster, keys: Keys, load: Load, machines: Machines, away: float
+    operator: Operator, cluster: Cluster, keys: Keys, load: Load, machines: Machines, away: float, what: str
 ) -> None:
     """Breaks when the tests above are green for another reason than the keepers: what they prove would be worth nothing."""
-    view = cluster.assert_whole(30)
-    lost = {shard for shard, host in view.items() if host == "db1"}
-    with load.phase("SIGKILL of a data node for %g s without keepers, then `repair.yml`" % away):
+    view, (fault, hosts) = cluster.assert_whole(30), FAULTS[what]
+    lost = {shard for shard, host in view.items() if host in hosts}
+    with load.phase("%s, for %g s without keepers, then `repair.yml`" % (what, away)):
         with machines.stopped(KEEPER, *cluster.members):
-            with machines.killed("db1", "horaedb"):
+            with contextlib.ExitStack() as stack:
+                fault(stack, machines, cluster)
                 pass_time(away)
                 until(lambda: "shards are still mapped" if lost & set(keys.view()) else None, 6)
-            until(lambda: unanswered(cluster, "db1"), 15)
+            until(lambda: unanswered(cluster, hosts), 30)
             # A tick of the scheduler, and heartbeats: nobody puts them back.
             pass_time(6)
             assert set(cluster.view()) == set(view) - lost
