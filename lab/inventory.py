@@ -9,6 +9,8 @@ from pathlib import Path
 
 from lab.model import Host
 
+# Inside a container a user namespace of its own fails with status 217/USER.
+PRIVATE_USERS = {f"{role}_private_users": False for role in ("horaemeta", "horaedb", "meta_proxy", "shard_keeper")}
 HEADER = "# Written by `python3 -m lab up`; it is written anew at each run and removed by `python3 -m lab down`.\n"
 
 
@@ -24,11 +26,12 @@ def ssh_options(known_hosts: Path) -> list[str]:
 
 def render(hosts: Sequence[Host], addresses: Mapping[str, str], key: Path, known_hosts: Path) -> str:
     lines = ["all:", "  vars:"]
-    common = {
+    common: dict[str, object] = {
         "ansible_user": "root",
         "ansible_ssh_private_key_file": str(key),
         "ansible_ssh_common_args": shlex.join(ssh_options(known_hosts)),
         "ansible_python_interpreter": "/usr/bin/python3",
+        **PRIVATE_USERS,
     }
     # A JSON string is a YAML string, whatever characters are in a path.
     lines += [f"    {name}: {json.dumps(value)}" for name, value in common.items()]

@@ -78,8 +78,6 @@ def argument_spec() -> Dict[str, Any]:
         "bind": {"type": "str", "default": "0.0.0.0"},
         "space": {"type": "int", "default": 268435456},
         "paths": {"type": "list", "elements": "path", "default": []},
-        "must_hold": {"type": "list", "elements": "path", "default": []},
-        "must_hold_hint": {"type": "str", "default": ""},
         "min_age": {"type": "float", "default": 0},
         "keep": {"type": "int", "default": 3},
         "log": path,

@@ -49,15 +49,6 @@ def space(host: Host, wanted: Dict[str, int]) -> None:
         )
 
 
-def held(host: Host, paths: Sequence[str], hint: str) -> None:
-    """Data that has to be there already."""
-    for path in paths:
-        stat = host.stat(path)
-        empty = stat is not None and (not host.names(path) if stat.kind == "directory" else not stat.size)
-        if stat is None or empty:
-            raise Refused("%s %s, so the daemon is not started. %s" % (path, "is empty" if stat else "doesn't exist", hint))
-
-
 def strangers(host: Host, layout: Layout, found: Found) -> None:
     """Units and masks that somebody else put there are not ours to replace."""
     target = host.target(layout.unit)

@@ -67,7 +67,13 @@ def _converge(host: Host, options: Mapping[str, Any], check_mode: bool, with_dif
         needs.append("image")
     if needs:
         return dict(_NOTHING, needs=needs, packages=packages)
-    return dict(_carry_out(host, options, desired, found, steps, redactor), **result)
+    result = dict(_carry_out(host, options, desired, found, steps, redactor), **result)
+    if not any(step.do == "select" for step in steps) or result["running"] is not None:
+        return result
+    # The process that was left alone has died meanwhile, as in a crash loop that one look caught alive: nothing is there to be rolled,
+    # and what was staged may be what mends it.
+    then = _converge(host, options, check_mode, False)
+    return dict(then, changed=True, steps=result["steps"] + then["steps"], before=result["before"], **{k: result[k] for k in ("diff",) if k in result})
 
 
 def _carry_out(
@@ -184,8 +190,6 @@ def _refuse(host: Host, options: Mapping[str, Any], desired: Desired, found: Fou
     if "stage" in kinds or found.damage:
         wanted[desired.root] = options["space"] + ((options["binary"].get("size") or 0) if lacks_binary else 0)
     daemon_refuse.space(host, wanted)
-    if "restart" in kinds:
-        daemon_refuse.held(host, options["must_hold"], options["must_hold_hint"])
     if "start" in _verbs(steps) and found.service.active in ("inactive", "failed"):
         daemon_refuse.ports(host, options["ports"], options["bind"])
 

@@ -150,8 +150,8 @@ def headline(message: str) -> str:
     return lines[0] if lines else ""
 
 
-def epilogue(operation: Operation, message: str, before: Daemons, after: Daemons) -> str:
-    """What whoever reads a failed run wants to know next: in what state it left the cluster, and what to type."""
+def epilogue(operation: Operation, message: str, before: Daemons, after: Daemons, lock: str = "") -> str:
+    """What whoever reads a failed run wants to know next: in what state it left the cluster and its lock, and what to type."""
     runs: Dict[str, List[str]] = {}
     for host, daemons in after.items():
         for daemon, now_ in daemons.items():
@@ -162,7 +162,7 @@ def epilogue(operation: Operation, message: str, before: Daemons, after: Daemons
             "%s stopped: %s" % (operation.what, headline(message) or "see above"),
             "What it had changed: %s." % ("; ".join(changed) if changed else "no version and no configuration of what runs"),
             "What runs now: %s." % ("; ".join("%s on %s" % (what, ", ".join(hosts)) for what, hosts in runs.items()) or "nothing it looked at"),
-            "Mend the cause and type the same command again: it goes on from here. The cluster's lock is free.",
+            "Mend the cause and type the same command again: it goes on from here.%s" % (" " + lock if lock else ""),
         ]
     )
 

@@ -55,20 +55,21 @@ class Operations:
         self._etcd_lock.keep(operation, ttl)
         self._write(self._read(operation).stepped(name, self._now()), operation)
 
-    def end(self, operation: Operation, result: str, message: str, before: Daemons, after: Daemons) -> None:
-        """Closes the entry and lets go of the lock, in this order: whoever takes it next finds the entry closed."""
-        self._write(self._read(operation).closed(result, message, self._now(), before, after), operation)
-        self.release(operation)
+    def end(self, operation: Operation, result: str, message: str, before: Daemons, after: Daemons) -> bool:
+        """Closes the entry and lets go of the lock, in this order: whoever takes it next finds the entry closed.
+
+        Returns whether nobody has the lock now. The file, which needs no cluster, is let go of whether one answers or not.
+        """
+        try:
+            self._write(self._read(operation).closed(result, message, self._now(), before, after), operation)
+        finally:
+            self._file_lock.release(operation)
+        return self._etcd_lock.release(operation)
 
     def drop(self, operation: Operation) -> None:
         """It was refused before it changed anything: no entry is left of it."""
         self._file_lock.release(operation)
         through_any(self._topology, self._timeout, lambda etcd: etcd.delete(self._key(operation)))
-        self._etcd_lock.release(operation)
-
-    def release(self, operation: Operation) -> None:
-        """Lets go of it, wherever it is held. The file is one of this host."""
-        self._file_lock.release(operation)
         self._etcd_lock.release(operation)
 
     def _open(self, operation: Operation) -> None:

@@ -106,15 +106,19 @@ class EtcdLock:
 
         return self._do(read)
 
-    def release(self, operation: Operation) -> None:
-        """Nothing when it isn't ours (any more)."""
+    def release(self, operation: Operation) -> bool:
+        """Whether nobody has it now. Nothing is done when it isn't ours (any more)."""
 
-        def free(etcd: Etcd) -> None:
+        def free(etcd: Etcd) -> bool:
             stored = etcd.get(self._key)
-            if stored and _operation(stored.value).id == operation.id and etcd.remove(self._key, stored.revision):
-                etcd.revoke(stored.lease)
+            if stored is None:
+                return True
+            if _operation(stored.value).id != operation.id or not etcd.remove(self._key, stored.revision):
+                return False
+            etcd.revoke(stored.lease)
+            return True
 
-        self._do(free)
+        return self._do(free)
 
     def _take(self, etcd: Etcd, operation: Operation, ttl: int, take_over: Sequence[str]) -> Operation:
         value = _value(operation, ttl)

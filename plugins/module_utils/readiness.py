@@ -6,7 +6,6 @@
 
 {"kind": "http", "url": "http://192.0.2.21:5440/"}
 {"kind": "tcp", "host": "192.0.2.21", "port": 8831}
-{"kind": "all", "probes": [...]}
 {"kind": "member", "topology": {...}, "host": "meta1"}
 {"kind": "node", "topology": {...}, "host": "db1"}
 {"kind": "node_shards", "topology": {...}, "host": "db1", "expect": [0, 3], "protect_after": 4, "in_step": true}
@@ -15,7 +14,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Mapping, Optional, Protocol, Sequence
+from typing import Any, Mapping, Optional, Protocol
 
 from ansible_collections.horaedb.cluster.plugins.module_utils.client import CallFailed, Client
 
@@ -40,8 +39,6 @@ def build(spec: Mapping[str, Any]) -> Probe:
             return HttpProbe(**fields)
         if kind == "tcp":
             return TcpProbe(**fields)
-        if kind == "all":
-            return AllProbe([build(inner) for inner in fields.pop("probes")], **fields)
         if kind in ("member", "node", "node_shards", "away"):
             # Reading a cluster takes many more files, which the host has to unpack and compile, and
             # most executions of a module that can wait have nothing to wait for.
@@ -50,7 +47,7 @@ def build(spec: Mapping[str, Any]) -> Probe:
             return readiness_cluster.build(kind, **fields)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ValueError("the readiness probe %s is wrong: %s" % (kind, error)) from None
-    raise ValueError("there is no readiness probe of kind %s; there are http, tcp, all, member, node, node_shards and away" % kind)
+    raise ValueError("there is no readiness probe of kind %s; there are http, tcp, member, node, node_shards and away" % kind)
 
 
 class HttpProbe:
@@ -80,13 +77,3 @@ class TcpProbe:
         except CallFailed as error:
             return str(error)
         return None
-
-
-class AllProbe:
-    """Ready when all of them are; tells of the first that isn't."""
-
-    def __init__(self, probes: Sequence[Probe]) -> None:
-        self._probes = probes
-
-    def poll(self, elapsed: float) -> Optional[str]:
-        return next((missing for missing in (probe.poll(elapsed) for probe in self._probes) if missing is not None), None)

@@ -268,15 +268,6 @@ options:
     type: list
     elements: path
     default: []
-  must_hold:
-    description: Files or directories that must exist and not be empty before a start.
-    type: list
-    elements: path
-    default: []
-  must_hold_hint:
-    description: What the operator is told to do when one is missing or empty.
-    type: str
-    default: ''
   min_age:
     description: Seconds that the running process must have lived before O(state=restarted) or O(state=stopped) stops it. Waited for.
     type: float

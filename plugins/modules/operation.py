@@ -150,6 +150,13 @@ from ansible_collections.horaedb.cluster.plugins.module_utils.observe import set
 from ansible_collections.horaedb.cluster.plugins.module_utils.operations import Operations
 from ansible_collections.horaedb.cluster.plugins.module_utils.topology import Topology
 
+FREE = "The cluster's lock is free."
+TAKEN_OVER = "The cluster's lock is somebody else's by now: wait for that run to end first."
+UNREACHED = (
+    "The journal couldn't be written: %s. A lock that is still there is taken over by the next run from this controller; for other controllers "
+    "it runs out by itself, %d minutes after its last step."
+)
+
 
 def begin(module: AnsibleModule, topology: Topology, operation: Operation) -> dict:
     params = module.params
@@ -170,7 +177,7 @@ def go_on(module: AnsibleModule, topology: Topology, operation: Operation, clock
     params = module.params
     result = {"operation": operation.to_dict(), "msg": "nothing is written in check mode"}
     if module.check_mode:
-        return dict(result, msg=ending(operation, params)) if params["result"] != journal.OK else result
+        return dict(result, msg=ending(operation, params, "")) if params["result"] != journal.OK else result
     doing = Operations(topology, params["request_timeout"], clock)
     if params["state"] == "step":
         doing.step(operation, params["name"], params["ttl"])
@@ -178,14 +185,14 @@ def go_on(module: AnsibleModule, topology: Topology, operation: Operation, clock
     if params["state"] == "dropped":
         doing.drop(operation)
         return dict(result, msg="%s was refused" % operation.what)
-    doing.end(operation, params["result"], params["reason"], params["before"], params["after"])
-    return dict(result, msg=ending(operation, params))
+    free = doing.end(operation, params["result"], params["reason"], params["before"], params["after"])
+    return dict(result, msg=ending(operation, params, FREE if free else TAKEN_OVER))
 
 
-def ending(operation: Operation, params: dict) -> str:
+def ending(operation: Operation, params: dict, lock: str) -> str:
     if params["result"] == journal.OK:
         return "%s is done" % operation.what
-    return journal.epilogue(operation, params["reason"], params["before"], params["after"])
+    return journal.epilogue(operation, params["reason"], params["before"], params["after"], lock)
 
 
 def main() -> None:
@@ -224,7 +231,7 @@ def main() -> None:
         if params["result"] == journal.OK:
             module.fail_json(msg="the lock and the journal in the cluster's etcd can't be reached: %s" % error)
         # What went wrong may be what keeps it from being written down.
-        result = {"msg": "%s\n  The journal couldn't be written: %s" % (ending(operation, params), error)}
+        result = {"msg": ending(operation, params, UNREACHED % (error, params["ttl"] // 60))}
     module.exit_json(changed=False, **result)
 
 

@@ -33,7 +33,7 @@ retry_files_enabled = false
 
 [ssh_connection]
 pipelining = true
-ssh_args = -o ControlMaster=auto -o ControlPersist=60s -o PreferredAuthentications=publickey
+ssh_args = -o ControlMaster=auto -o ControlPersist=60s -o ServerAliveInterval=10 -o ServerAliveCountMax=3
 """
 
 PACKAGES = """\
@@ -98,8 +98,11 @@ class Item:
     def sha256(self) -> str:
         if isinstance(self.content, bytes):
             return hashlib.sha256(self.content).hexdigest()
+        digest = hashlib.sha256()
         with self.content.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
+            while piece := stream.read(1 << 20):
+                digest.update(piece)
+        return digest.hexdigest()
 
 
 def items_of(

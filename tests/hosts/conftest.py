@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import pathlib
 import subprocess
 import sys
@@ -15,7 +14,6 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests"))
 
 LAB = "hosts-daemon"
-DISTRO = os.environ.get("HORAE_LAB_DISTRO", "bookworm")
 
 
 def _lab(*arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
@@ -38,7 +36,7 @@ class Host:
 @pytest.fixture(scope="session")
 def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
     inventory = tmp_path_factory.mktemp("lab") / "hosts.yml"
-    _lab("up", LAB, "--distro", DISTRO, "--host", "h1:daemons", "--inventory", str(inventory))
+    _lab("up", LAB, "--host", "h1:daemons", "--inventory", str(inventory))
     try:
         yield Host("h1", inventory)
     finally:

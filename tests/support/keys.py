@@ -68,9 +68,6 @@ class Keys:
         lease = self._ask("lease/grant", {"TTL": str(seconds)})["ID"]
         self._ask("kv/put", {"key": _base64(LOCK), "value": _base64(json.dumps(value)), "lease": lease})
 
-    def drop_lock(self) -> None:
-        self._ask("kv/deleterange", {"key": _base64(LOCK)})
-
     def journal(self) -> list[Any]:
         """The oldest entry first."""
         return [entry for _key, entry in sorted(self.below(JOURNAL).items())]

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from lab import environment, recipe
+from lab.inventory import PRIVATE_USERS
 from tests.support import oci, playbook
 from tests.support.cluster import Cluster
 from tests.support.inventory import hostvars
@@ -21,7 +22,6 @@ from tests.support.rows import Rows
 PATH = "/usr/bin/horaedb-server"
 # Nothing is listening on any of the machine's networks either: the kernel has to say that there is no way.
 ELSEWHERE = "192.0.2.1"
-PRIVATE_USERS = {role + "_private_users": False for role in ("horaemeta", "horaedb", "meta_proxy", "shard_keeper")}
 
 
 @pytest.fixture(scope="module")

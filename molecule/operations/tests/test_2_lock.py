@@ -7,8 +7,9 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
-from tests.support.cluster import Cluster
+from tests.support.cluster import Cluster, until
 from tests.support.keys import Keys
+from tests.support.machines import Machines
 from tests.support.operator import Operator, Processes, once
 from tests.support.playbook import Run
 
@@ -76,3 +77,15 @@ def test_status_tells_what_was_done_by_whom_and_how_it_ended(operator: Operator,
         assert operation["who"] in line and operation["controller"] in line
         assert {"ok": " ok", "failed": "FAILED"}.get(entry["result"], entry["result"]) in line
     assert "mallory" not in said
+
+
+def test_status_tells_of_a_host_that_is_dead(operator: Operator, cluster: Cluster, machines: Machines) -> None:
+    """Breaks when the first thing that is typed at 3 a.m. shows nothing, because the host that it asks through is the dead one."""
+    with machines.without_power("meta1"):
+        run = operator.run("status")
+    assert run.rc != 0 and run.recap["meta1"]["unreachable"] == 1, run.output
+    said = [line.split() for line in run.output.splitlines()]
+    assert any(words[:2] == ["member", "meta1"] and "healthy" not in words for words in said), run.output
+    for host in cluster.nodes:
+        assert any(words[:2] == ["node", host] and "healthy" in words for words in said), run.output
+    until(cluster.problem, 60)

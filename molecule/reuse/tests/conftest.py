@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from lab.inventory import PRIVATE_USERS
 from tests.support import playbook
 from tests.support.playbook import ROOT
 
@@ -66,10 +67,7 @@ VARIABLES = {
     "horaemeta_binary": "artifacts/horaemeta-server",
     "horaedb_binary": "artifacts/horaedb-server",
     "horaemeta_default_cluster_node_count": 2,
-    "horaemeta_private_users": False,
-    "horaedb_private_users": False,
-    "meta_proxy_private_users": False,
-    "shard_keeper_private_users": False,
+    **PRIVATE_USERS,
 }
 # site.yml has plays on groups of these names, whatever the roles' variables say.
 OUR_GROUPS = {"horaemeta": {"children": {"tsdb_meta": {}}}, "horaedb": {"children": {"tsdb_data": {}}}}

@@ -291,8 +291,21 @@ def test_a_failure_is_told_even_where_it_cannot_be_written_down(run, world):
     result = run(operation, topology, state="ended", result="failed", operation=ANN, reason="db1: it crashed")
     assert not result.get("failed")
     assert "restart.yml stopped: db1: it crashed" in result["msg"]
-    assert "The journal couldn't be written" in result["msg"]
+    assert "The journal couldn't be written" in result["msg"] and "lock is free" not in result["msg"]
     assert run(operation, topology, state="ended", operation=ANN)["failed"]
+
+
+def test_a_failed_run_says_who_has_the_lock_now(run, stored):
+    """Breaks when an operator whose lock was taken over is told that it is free, and types the command again."""
+    topology, bob = stored.topology, {**ANN, "id": "bbbb", "who": "bob"}
+    run(operation, topology, state="begun", operation=ANN)
+    failed = run(operation, topology, state="ended", result="failed", operation=ANN, reason="db1: it crashed")
+    assert "The cluster's lock is free." in failed["msg"]
+    run(operation, topology, state="begun", operation=ANN)
+    run(operation, topology, state="begun", operation=bob, take_over=["aaaa"])
+    late = run(operation, topology, state="ended", result="failed", operation=ANN, reason="db1: it crashed")
+    assert "lock is somebody else's by now" in late["msg"] and "is free" not in late["msg"]
+    assert oplock.EtcdLock(topology, 2).holder().id == "bbbb"
 
 
 def test_a_downtime_is_noted_shown_and_ended(run, stored):

@@ -10,7 +10,7 @@ from datetime import timedelta
 
 import pytest
 from ansible_collections.horaedb.cluster.plugins.module_utils import downtime, journal, operations, oplock
-from ansible_collections.horaedb.cluster.plugins.module_utils.client import Client
+from ansible_collections.horaedb.cluster.plugins.module_utils.client import CallFailed, Client
 from ansible_collections.horaedb.cluster.plugins.module_utils.etcd import Etcd
 from ansible_collections.horaedb.cluster.plugins.module_utils.journal import Entry, Operation
 from ansible_collections.horaedb.cluster.plugins.module_utils.operations import Operations
@@ -219,6 +219,15 @@ def test_whoever_made_the_cluster_keeps_it_until_the_end(doing: Operations) -> N
     doing.step(ANN, "prove")
     doing.end(ANN, journal.OK, "", {}, {})
     doing.begin(BOB, lives=True)
+
+
+def test_a_file_is_let_go_of_where_no_cluster_answers(tmp_path: pathlib.Path) -> None:
+    """Breaks when a first deployment that failed before there was a cluster keeps everybody else out for ten minutes."""
+    doing = Operations(topology(free_port()), 1, folder=str(tmp_path))
+    doing.begin(ANN, lives=False)
+    with pytest.raises(CallFailed):
+        doing.end(ANN, journal.FAILED, "meta1: it crashed", {}, {})
+    doing.begin(BOB, lives=False)
 
 
 def test_a_file_runs_out_and_a_half_written_one_is_nobodys(tmp_path: pathlib.Path) -> None:

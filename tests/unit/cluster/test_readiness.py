@@ -20,8 +20,6 @@ def probe(world, kind, host, **more):
         ({"kind": "http"}, "url"),
         ({"kind": "http", "url": "http://x/", "port": 1}, "port"),
         ({"kind": "tcp", "host": "x", "port": "many"}, "many"),
-        ({"kind": "all"}, "probes"),
-        ({"kind": "all", "probes": [{"kind": "ping"}]}, "ping"),
         ({"kind": "member", "host": "meta1"}, "topology"),
         ({"kind": "member", "host": "meta1", "topology": {"cluster": "c"}}, "member"),
     ],
@@ -43,10 +41,8 @@ def test_http_and_tcp(world):
     accepting = {"kind": "tcp", "host": node.address, "port": node.grpc_port}
     assert readiness.build(good).poll(0) is None
     assert readiness.build(accepting).poll(0) is None
-    assert readiness.build({"kind": "all", "probes": [good, accepting]}).poll(0) is None
     bad = {"kind": "http", "url": node.http + "/nope"}
     assert readiness.build(bad).poll(0).endswith("/nope answered HTTP 404")
-    assert readiness.build({"kind": "all", "probes": [good, bad]}).poll(0).endswith("HTTP 404")
     world.stop()
     assert "connection refused" in readiness.build(good).poll(0)
     assert readiness.build(accepting).poll(0).endswith(": connection refused")

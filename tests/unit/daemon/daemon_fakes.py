@@ -297,8 +297,6 @@ def options(config: str = "a = 1\n", program: str = "program 1", **more: Any) ->
         "bind": "0.0.0.0",
         "space": 1000,
         "paths": [],
-        "must_hold": [],
-        "must_hold_hint": "",
         "min_age": 0.0,
         "keep": 3,
         "log": "/tmp/tiny.log",

@@ -76,20 +76,3 @@ def test_space_names_every_full_filesystem(tmp_path: pathlib.Path) -> None:
     daemon_refuse.space(host, {str(tmp_path / "not" / "there"): 1})
     with pytest.raises(Refused, match="(?s)/not/there has .* MiB free and .* MiB are wanted"):
         daemon_refuse.space(host, {str(tmp_path / "not" / "there"): 1 << 60})
-
-
-@pytest.mark.parametrize(("content", "words"), [(None, "doesn't exist"), ("", "is empty"), ("x", "")])
-@pytest.mark.parametrize("folder", [False, True])
-def test_held(tmp_path: pathlib.Path, content: Optional[str], words: str, folder: bool) -> None:
-    path = tmp_path / "data"
-    if content is not None and folder:
-        path.mkdir()
-        if content:
-            (path / "x").write_text(content)
-    elif content is not None:
-        path.write_text(content)
-    if words:
-        with pytest.raises(Refused, match=words + ".*Restore it first"):
-            daemon_refuse.held(TargetHost(None), [str(path)], "Restore it first.")
-    else:
-        daemon_refuse.held(TargetHost(None), [str(path)], "")
