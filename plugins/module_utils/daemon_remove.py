@@ -54,12 +54,13 @@ def absent_plan(host: Host, layout: Layout, service: Service, paths: Sequence[st
     return tuple(steps)
 
 
-def carry_out(host: Host, layout: Layout, service: Service, steps: Sequence[Step], min_age: float) -> List[str]:
+def carry_out(host: Host, layout: Layout, service: Service, steps: Sequence[Step], min_age: float, block: bool = True) -> List[str]:
+    """block: whether a stop is waited for. What has to be done while a process is slow to end can't wait for it."""
     for step in steps:
         if step.do == "age":
             host.sleep(max(0.0, service.started + min_age - host.monotonic()))
         elif step.do == "stop":
-            _systemctl(host, "stop", layout.service)
+            _systemctl(host, "stop", *([] if block else ["--no-block"]), layout.service)
         elif step.do == "disable":
             _systemctl(host, "disable", "--quiet", layout.service)
         elif step.do == "reload":

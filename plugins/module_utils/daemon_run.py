@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Mapping, Optional, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
 from . import daemon_desired, daemon_plan, daemon_read
 from .daemon_desired import Desired, Layout, Refused
@@ -15,6 +15,8 @@ from .daemon_plan import Found, Step
 
 # Of the 10 s after which a static cluster forgets a node not one is to be lost.
 _STOPPED_INTERVAL = 0.3
+# As long as a restart may be silent before the leadership is moved.
+_SLOW_STOP = 4.0
 
 _NOTHING: Dict[str, Any] = {
     "changed": False,
@@ -128,11 +130,12 @@ def _take_away(host: Host, options: Mapping[str, Any], check_mode: bool, with_di
         files = [f.path for f in daemon_desired.outside_of(options)]
         links = [path for path, _target in daemon_desired.links_of(options)]
         steps = daemon_remove.absent_plan(host, layout, service, daemon_remove.outside_paths(host, files, links))
+    # The other kinds say when a daemon that runs is ready, which one that is stopped never gets.
+    away = options["state"] == "stopped" and (options.get("ready") or {}).get("kind") == "away"
     if not check_mode:
-        daemon_remove.carry_out(host, layout, service, steps, options["min_age"])
-        # The other kinds say when a daemon that runs is ready, which one that is stopped never gets.
-        if options["state"] == "stopped" and (options.get("ready") or {}).get("kind") == "away":
-            _wait_stopped(layout, _probe(options["ready"]), options["ready_timeout"], host)
+        daemon_remove.carry_out(host, layout, service, steps, options["min_age"], block=not away)
+        if away:
+            _wait_stopped(host, layout, lambda: _probe(options["ready"]), options["ready_timeout"])
     running = service.running if check_mode or not steps else None
     result = dict(_NOTHING, changed=bool(steps), steps=[step.words for step in steps], running=running)
     if with_diff and steps:
@@ -142,13 +145,29 @@ def _take_away(host: Host, options: Mapping[str, Any], check_mode: bool, with_di
     return result
 
 
-def _wait_stopped(layout: Layout, probe: Any, timeout: float, host: Host) -> None:
-    """What has to be so once the service is stopped, such as that its cluster can do without it."""
+def _wait_stopped(host: Host, layout: Layout, new_probe: Callable[[], Any], timeout: float) -> None:
+    """Until the service is stopped and its cluster can do without it.
+
+    A process that is slow to end is protected before it has, and once more afterwards, because its cluster may have heard it in between.
+    """
     from .waiting import wait
 
-    waited = wait(probe.poll, timeout, _STOPPED_INTERVAL, clock=host)
+    probe, early = new_probe(), False
+
+    def poll(elapsed: float) -> Optional[str]:
+        nonlocal probe, early
+        ends = daemon_read.service(host, layout).active not in ("inactive", "failed")
+        if ends and (early or elapsed < _SLOW_STOP):
+            return "it is still stopping"
+        missing: Optional[str] = probe.poll(elapsed)
+        if missing is None and ends:
+            probe, early = new_probe(), True
+            return "it is still stopping"
+        return missing
+
+    waited = wait(poll, timeout, _STOPPED_INTERVAL, clock=host)
     if waited.missing is not None:
-        raise Refused("%s is stopped, and after %.0f s: %s" % (layout.service, waited.elapsed, waited.missing))
+        raise Refused("%s was stopped, and after %.0f s: %s" % (layout.service, waited.elapsed, waited.missing))
 
 
 def outcome(host: Looking, desired: Desired, found: Found, steps: Tuple[Step, ...]) -> Dict[str, Any]:

@@ -14,7 +14,7 @@ from ansible_collections.horaedb.cluster.plugins.module_utils import journal
 from ansible_collections.horaedb.cluster.plugins.module_utils.client import REQUEST_TIMEOUT, CallFailed
 from ansible_collections.horaedb.cluster.plugins.module_utils.etcd import Etcd
 from ansible_collections.horaedb.cluster.plugins.module_utils.journal import Daemons, Entry, Operation
-from ansible_collections.horaedb.cluster.plugins.module_utils.oplock import FOLDER, TTL, EtcdLock, FileLock, through_any
+from ansible_collections.horaedb.cluster.plugins.module_utils.oplock import FOLDER, TTL, EtcdLock, FileLock, Lost, through_any
 from ansible_collections.horaedb.cluster.plugins.module_utils.topology import Topology
 
 
@@ -53,15 +53,23 @@ class Operations:
     def step(self, operation: Operation, name: str, ttl: int = TTL) -> None:
         """Keeps the lock and notes that this step begins; raises oplock.Lost."""
         self._etcd_lock.keep(operation, ttl)
-        self._write(self._read(operation).stepped(name, self._now()), operation)
+        try:
+            entry = self._ours(operation)
+        except Lost:
+            # It was free, because the other one has ended; this one has no use for it any more.
+            self._etcd_lock.release(operation)
+            raise
+        self._write(entry.stepped(name, self._now()), operation)
 
     def end(self, operation: Operation, result: str, message: str, before: Daemons, after: Daemons) -> bool:
         """Closes the entry and lets go of the lock, in this order: whoever takes it next finds the entry closed.
 
         Returns whether nobody has the lock now. The file, which needs no cluster, is let go of whether one answers or not.
+        Raises oplock.Lost for a success of a run that others have taken for dead.
         """
         try:
-            self._write(self._read(operation).closed(result, message, self._now(), before, after), operation)
+            entry = self._ours(operation) if result == journal.OK else self._read(operation)
+            self._write(entry.closed(result, message, self._now(), before, after), operation)
         finally:
             self._file_lock.release(operation)
         return self._etcd_lock.release(operation)
@@ -91,6 +99,16 @@ class Operations:
     def _read(self, operation: Operation) -> Entry:
         stored = through_any(self._topology, self._timeout, lambda etcd: etcd.get(self._key(operation)))
         return (_readable(stored.value) if stored else None) or Entry(operation)
+
+    def _ours(self, operation: Operation) -> Entry:
+        """Raises oplock.Lost where another run has begun since, even if it has ended and let go of the lock: what it did would be undone."""
+        entry = self._read(operation)
+        if entry.result == journal.INTERRUPTED:
+            raise Lost(
+                "another run has worked on this cluster since this one's last step, and took it for dead: playbooks/status.yml shows which. This run "
+                "stops here, before it undoes what that one did. Run the same command again if it is still wanted."
+            )
+        return entry
 
     def _write(self, entry: Entry, operation: Operation) -> None:
         through_any(self._topology, self._timeout, lambda etcd: etcd.put(self._key(operation), entry.to_json()))

@@ -160,6 +160,7 @@ from ansible_collections.horaedb.cluster.plugins.module_utils.client import Call
 from ansible_collections.horaedb.cluster.plugins.module_utils.journal import Operation
 from ansible_collections.horaedb.cluster.plugins.module_utils.observation import shards_by_host
 from ansible_collections.horaedb.cluster.plugins.module_utils.operations import Operations
+from ansible_collections.horaedb.cluster.plugins.module_utils.oplock import Lost
 from ansible_collections.horaedb.cluster.plugins.module_utils.topology import Topology
 
 
@@ -244,6 +245,8 @@ def main() -> None:
         result = run(module, wish, clock)
     except verify.Failed as error:
         module.fail_json(msg=str(error), problems=error.problems, forgotten=error.forgotten)
+    except Lost as error:
+        module.fail_json(msg="the cluster is whole, and %s" % error)
     except CallFailed as error:
         module.fail_json(msg="the cluster is whole, but the end of the operation couldn't be noted in its etcd: %s" % error)
     for note in result["problems"]:

@@ -41,7 +41,10 @@ def this_run() -> Operation:
 
 def is_over(holder: Operation) -> bool:
     """Its process was one of this machine and is gone. False where that can't be told, as on other machines."""
-    return bool(holder.machine) and holder.machine == _machine() and holder.started != _started(holder.pid)
+    if not holder.machine or holder.machine != _machine():
+        return False
+    started = _started(holder.pid)
+    return started != holder.started if started else _is_gone(holder.pid)
 
 
 def broken_lock(variables: Mapping[str, Any], templar: Templar) -> list[str]:
@@ -73,15 +76,26 @@ def _what(arguments: Any) -> str:
 
 
 def _machine() -> str:
-    """Empty where there is no /proc: then nothing is ever taken for dead."""
+    """Empty where there is no /proc: then nothing is ever taken for dead. Two containers may have one name and one boot, and don't see each other."""
     try:
-        return "%s %s" % (socket.gethostname(), _BOOT.read_text(encoding="ascii").strip())
+        return "%s %s %s" % (socket.gethostname(), _BOOT.read_text(encoding="ascii").strip(), os.readlink("/proc/self/ns/pid"))
     except OSError:
         return ""
 
 
+def _is_gone(pid: int) -> bool:
+    """False for one that lives and is hidden, as /proc mounted with hidepid hides those of other users; a dead one that waits for its parent is gone."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False
+    return True
+
+
 def _started(pid: int) -> str:
-    """When a process started, in ticks since the boot; pids are given again, so a pid alone tells nothing. Empty when it is gone."""
+    """When a process started, in ticks since the boot; pids are given again, so a pid alone tells nothing. Empty when it is gone or hidden."""
     try:
         fields = pathlib.Path("/proc/%d/stat" % pid).read_text(encoding="utf-8", errors="replace").rsplit(")", 1)[1].split()
     except (OSError, IndexError):

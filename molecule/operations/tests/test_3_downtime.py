@@ -15,6 +15,7 @@ from tests.support.operator import Operator, Processes
 
 BEGIN = {"horaedb_downtime": "begin"}
 END = {"horaedb_downtime": "end"}
+PROOF = "TASK [horaedb.cluster.operation : Prove the cluster"
 GATE = "See that nothing else is missing before this node goes down"
 # A host out of containers is back within seconds of its reboot; what Ansible needs to notice comes on top, and a real one needs minutes.
 LONGEST_REBOOT = 40.0
@@ -67,6 +68,48 @@ def test_a_node_waits_for_a_member_that_is_missing_and_a_dead_controller_is_no_o
     assert machines.on("db2").file(seen).content_string.strip() in ("inactive", "failed")
     assert [host for host in (*cluster.members, *cluster.nodes) if machines.on(host).file(seen).exists] == ["db2"]
     assert cluster.assert_whole() == view
+
+
+def test_a_node_comes_back_whatever_else_is_wrong(operator: Operator, cluster: Cluster, load: Load, keys: Keys, machines: Machines) -> None:
+    """Breaks when a second node's death makes a downtime one that can't be ended, while everything that could mend the rest waits for its end."""
+    view = cluster.assert_whole()
+    with load.phase("`downtime.yml` with another node dead at its end, then `site.yml`"):
+        operator.done("downtime", "--limit", "db1", extra=BEGIN)
+        with machines.killed("db2", "horaedb"):
+            until(lambda: keys.differs(view), 15)
+            # It would wait for db2 until its time is over.
+            run = operator.run("downtime", "--limit", "db1", extra=END, watch=lambda line: PROOF in line)
+            assert run.rc == -signal.SIGKILL, run.output
+            assert machines.runs("db1", "horaedb") and keys.downtimes() == {}
+        operator.done("site")
+    assert cluster.assert_whole() == view
+
+
+def test_shards_that_were_forgotten_meanwhile_are_put_back_at_the_end(
+    operator: Operator, cluster: Cluster, load: Load, keys: Keys, machines: Machines
+) -> None:
+    """Breaks when the end of a downtime waits for a repair that waits for its end."""
+    view = cluster.assert_whole()
+    with load.phase("`downtime.yml`, and the node's shards are forgotten meanwhile"), machines.stopped(KEEPER, *cluster.members):
+        operator.done("downtime", "--limit", "db1", extra=BEGIN)
+        # It comes up by a mistake, is heard, and goes down again with nobody to protect it.
+        machines.on("db1").check_output("systemctl start horaedb")
+        until(lambda: None if cluster.ready("db1") else "db1 has no shards", 30)
+        machines.kill("db1", "horaedb")
+        try:
+            until(lambda: "not forgotten" if {s for s, host in view.items() if host == "db1"} & set(keys.view()) else None, 25)
+        finally:
+            machines.on("db1").check_output("rm -r /run/systemd/system/horaedb.service.d && systemctl daemon-reload")
+        operator.done("downtime", "--limit", "db1", extra=END)
+    assert cluster.assert_whole() == view
+
+
+def test_what_names_no_data_node_is_no_downtime(operator: Operator, keys: Keys, running: Callable[[], Processes]) -> None:
+    """Breaks when an operator is told that a member may be worked on now, because a playbook that matched no host ended well."""
+    before = running()
+    operator.refused("downtime", "--limit", "meta1", extra=BEGIN, says=("a host that is a member alone",))
+    operator.refused("downtime", "--limit", "db1", extra={"horaedb_downtime_reboot": True, "horaedb_downtime_timeout": "10m"}, says=("number of seconds",))
+    assert keys.lock() is None and running() == before
 
 
 def test_the_whole_cluster_is_rebooted_host_by_host(

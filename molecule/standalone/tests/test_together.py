@@ -8,6 +8,7 @@ from typing import Any
 
 from tests.support import fingerprint, playbook
 from tests.support.cluster import Cluster
+from tests.support.machines import Machines
 from tests.support.rows import Rows
 from tests.support.services import process
 from tests.support.traffic import Reader
@@ -58,3 +59,15 @@ def test_both_daemons_are_rolled_on_one_host(inventory: Path, cluster: Cluster, 
     again = playbook.run("site.yml", inventory, variables=CHANGE)
     assert (again.rc, again.changed) == (0, 0), again.output
     assert {daemon: process(on("one"), daemon) for daemon in DAEMONS} == new
+
+
+def test_the_only_host_is_rebooted(inventory: Path, cluster: Cluster) -> None:
+    """Breaks when the one member is stopped that everything is asked of, so that a reboot ends halfway and can't be typed again."""
+    machines, rows = Machines(inventory), Rows(cluster, "booted")
+    rows.write()
+    view, boot = cluster.assert_whole(), machines.boot_id("one")
+    run = playbook.run("playbooks/downtime.yml", inventory, variables={**CHANGE, "horaedb_downtime_reboot": True})
+    assert run.rc == 0, run.output
+    assert machines.boot_id("one") != boot
+    assert cluster.assert_whole() == view
+    rows.assert_kept()

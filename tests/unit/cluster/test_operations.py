@@ -77,6 +77,19 @@ def test_a_lock_that_is_taken_over_stops_its_former_holder(doing: Operations, cl
     assert entries(cluster)[ANN.id].steps == ()
 
 
+def test_a_run_that_slept_through_somebody_else_s_stops(doing: Operations, cluster: Topology) -> None:
+    """Breaks when a laptop that wakes up rolls the cluster back to what its inventory said yesterday."""
+    doing.begin(ANN, lives=True)
+    doing.begin(BOB, lives=True, take_over=[ANN.id])
+    doing.end(BOB, journal.OK, "", {}, {})
+    with pytest.raises(oplock.Lost, match="another run has worked on this cluster"):
+        doing.step(ANN, "restart db2")
+    with pytest.raises(oplock.Lost, match="another run has worked on this cluster"):
+        doing.end(ANN, journal.OK, "", {}, {})
+    assert oplock.EtcdLock(cluster, 5).holder() is None
+    assert entries(cluster)[ANN.id].result == journal.INTERRUPTED
+
+
 def test_another_id_takes_nothing_over(doing: Operations) -> None:
     """Breaks when horae_break_lock takes over whatever lock there is, not only the one that the operator has seen."""
     doing.begin(ANN, lives=True)

@@ -434,8 +434,35 @@ def test_a_stop_waits_until_the_cluster_can_do_without_it(host: FakeHost, monkey
     assert daemon_run.run(host, options(state="stopped", ready={"kind": "away"}))["changed"] is False
     assert missing == []
     missing[:] = ["nobody leads"] * 1000
-    with pytest.raises(Refused, match=r"tiny\.service is stopped, and after 10 s: nobody leads"):
+    with pytest.raises(Refused, match=r"tiny\.service was stopped, and after 10 s: nobody leads"):
         daemon_run.run(host, options(state="stopped", ready={"kind": "away"}))
+
+
+def test_a_process_that_is_slow_to_end_is_protected_before_and_after(host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Breaks when a node that hangs in its shutdown is forgotten while systemctl waits for it, or when what it said until its end undoes the protection."""
+    moves: List[Tuple[float, bool]] = []
+
+    class Away:
+        def poll(self, _elapsed: float) -> Any:
+            moves.append((host.clock - began, bool(host.systemd.pid)))
+
+    def systemctl(_verb: str) -> Ran:
+        return Ran(0, "", "")
+
+    def sleep(seconds: float) -> None:
+        host.clock += seconds
+        if host.clock - began >= 20:
+            host.systemd.pid = 0
+
+    converge(host, options())
+    began = host.clock
+    monkeypatch.setattr(daemon_run, "_probe", lambda spec: Away() if spec else None)
+    monkeypatch.setattr(host, "_systemctl", systemctl)
+    monkeypatch.setattr(host, "sleep", sleep)
+    assert daemon_run.run(host, options(state="stopped", ready={"kind": "away"}, ready_timeout=60.0))["changed"]
+    assert ["systemctl", "stop", "--no-block", "tiny.service"] in host.commands
+    (early, alive), (late, still) = moves
+    assert alive and 4 <= early < 5 and not still and 20 <= late < 21
 
 
 def test_a_restart_begins_when_its_probe_says_so_and_a_start_at_once(host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -49,6 +49,28 @@ def test_a_run_that_was_killed_is_over() -> None:
     assert controller.is_over(holder)
 
 
+def test_a_run_that_cannot_be_seen_is_not_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Breaks when the run of another user is taken for dead on a machine that hides the processes of others."""
+    monkeypatch.setattr(controller, "_started", lambda _pid: "")
+    refused: list[int] = []
+
+    def kill(pid: int, _signal: int) -> None:
+        refused.append(pid)
+        raise PermissionError
+
+    monkeypatch.setattr("os.kill", kill)
+    assert not controller.is_over(replace(in_worker(), started="1"))
+    assert refused
+
+
+def test_a_container_of_the_same_name_is_another_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Breaks when two containers that share a host's name and boot take each other's runs for dead."""
+    holder = replace(in_worker(), pid=2**22 + 1, started="1")
+    assert controller.is_over(holder)
+    monkeypatch.setattr("os.readlink", lambda _path: "pid:[4711]")
+    assert not controller.is_over(holder)
+
+
 @pytest.mark.parametrize(
     "changed",
     [{"machine": "elsewhere boot"}, {"machine": ""}],
