@@ -15,7 +15,6 @@ from lab.paths import ROOT
 
 MOLECULE = ROOT / "molecule"
 MOLECULE_PREFIX = "molecule:"
-ON_REQUEST = ("chaos",)
 # These measure outages and costs, or count on how long something takes.
 ALONE = ("chaos", "default", "interrupted", "operations")
 # What a scenario needs besides Ansible and an engine; nobody else has to install it.
@@ -34,7 +33,6 @@ class Stage:
     """`deadline` in seconds. `tests`: it has to leave reports of tests that ran. `lab`: what it may leave behind.
 
     `beside`: may run while another one does, because none of its tests measures what the machine can do.
-    `on_request`: runs when it is named, and not with everything: all of it has to end within an hour on two cores.
     """
 
     name: str
@@ -44,7 +42,6 @@ class Stage:
     tests: bool = True
     binaries: bool = False
     lab: Optional[Lab] = None
-    on_request: bool = False
     beside: bool = False
 
 
@@ -86,7 +83,6 @@ def _molecule(scenario: str) -> Stage:
         needs,
         binaries=True,
         lab=lab_of_scenario(scenario),
-        on_request=scenario in ON_REQUEST,
         beside=scenario not in ALONE,
     )
 
@@ -108,9 +104,9 @@ def every_stage() -> list[Stage]:
 
 
 def select(stages: Sequence[Stage], wanted: Sequence[str]) -> list[Stage]:
-    """All stages but those on request, or the named ones in their usual order; `molecule` means all of its scenarios."""
+    """All stages, or the named ones in their usual order; `molecule` means all of its scenarios."""
     if not wanted:
-        return [stage for stage in stages if not stage.on_request]
+        return list(stages)
     chosen = [stage for stage in stages if stage.name in wanted or stage.name.split(":")[0] in wanted]
     names = {stage.name for stage in chosen} | {stage.name.split(":")[0] for stage in chosen}
     unknown = [name for name in wanted if name not in names]

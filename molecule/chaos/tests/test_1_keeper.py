@@ -1,12 +1,11 @@
 """Nodes that go away without being asked to: with the shard keepers no shard is forgotten, and without them it is.
 
-HORAE_FAULTS=all has all of them, and HORAE_AWAY the seconds that they last.
+HORAE_AWAY has the seconds for which they are away.
 """
 
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Callable, Iterable
 
 import pytest
@@ -68,10 +67,10 @@ FAULTS: dict[str, tuple[Fault, set[str]]] = {
     "a data node's host without power": (without_power, {"db1"}),
     "two data nodes within 3 s": (two_within_three_seconds, {"db2", "db3"}),
 }
-CHOSEN = FAULTS if os.environ.get("HORAE_FAULTS") == "all" else list(FAULTS)[:2]
+CASES = [pytest.param(what, marks=[] if number == 0 else pytest.mark.long) for number, what in enumerate(FAULTS)]
 
 
-@pytest.mark.parametrize("what", CHOSEN)
+@pytest.mark.parametrize("what", CASES)
 def test_a_node_that_comes_back_finds_its_shards(
     cluster: Cluster, keys: Keys, load: Load, machines: Machines, away: float, what: str
 ) -> None:
@@ -87,7 +86,7 @@ def test_a_node_that_comes_back_finds_its_shards(
     assert cluster.assert_whole() == view
 
 
-@pytest.mark.parametrize("what", [what for what in CHOSEN if FAULTS[what][1]])
+@pytest.mark.parametrize("what", [case for case in CASES if FAULTS[str(case.values[0])][1]])
 def test_without_the_keepers_the_same_costs_the_shards(
     operator: Operator, cluster: Cluster, keys: Keys, load: Load, machines: Machines, away: float, what: str
 ) -> None:

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.support.cluster import Cluster, pass_time, until
 from tests.support.keys import Keys
 from tests.support.load import Load
@@ -27,6 +29,7 @@ def replaced(before: Processes, after: Processes, unit: str) -> set[str]:
     return {host for host, name in before if name == unit and before[host, name].pid != after[host, name].pid}
 
 
+@pytest.mark.long
 def test_a_roll_stops_when_something_else_is_gone(
     operator: Operator, cluster: Cluster, keys: Keys, load: Load, machines: Machines, running: Callable[[], Processes]
 ) -> None:
@@ -54,6 +57,7 @@ def test_a_roll_stops_when_something_else_is_gone(
     assert keys.journal()[-1]["result"] == "failed"
 
 
+@pytest.mark.long
 def test_a_roll_waits_for_a_member_that_cannot_be_reached_for_a_while(
     operator: Operator, cluster: Cluster, load: Load, machines: Machines, running: Callable[[], Processes]
 ) -> None:
@@ -73,6 +77,7 @@ def test_a_roll_waits_for_a_member_that_cannot_be_reached_for_a_while(
     assert cluster.assert_whole() == view
 
 
+@pytest.mark.long
 def test_a_proxy_that_dies_and_clocks_that_differ_disturb_nobody(
     operator: Operator, cluster: Cluster, keys: Keys, load: Load, machines: Machines
 ) -> None:

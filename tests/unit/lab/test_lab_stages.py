@@ -252,15 +252,6 @@ def test_the_demo_says_which_kind_runs_and_how_to_ask_it() -> None:
     assert words[words.index("-d") + 1] == '{"query": "SELECT \'it\'\'s\'"}'
 
 
-def test_what_takes_too_long_for_everything_runs_when_it_is_named() -> None:
-    """Breaks when a scenario can't be run any more, or when the whole run grows beyond its hour."""
-    every = stages.every_stage()
-    usual = {stage.name for stage in stages.select(every, [])}
-    assert "molecule:chaos" not in usual and "molecule:operations" in usual
-    assert [stage.name for stage in stages.select(every, ["molecule:chaos"])] == ["molecule:chaos"]
-    assert {stage.name for stage in every} - usual == {"molecule:%s" % name for name in stages.ON_REQUEST}
-
-
 def test_what_one_scenario_needs_is_not_installed_for_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
     """Breaks when a linter waits for a registry, or when a scenario finds no skopeo on a fresh machine."""
     needing = {
