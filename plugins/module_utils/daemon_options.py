@@ -78,6 +78,7 @@ def argument_spec() -> Dict[str, Any]:
         "bind": {"type": "str", "default": "0.0.0.0"},
         "space": {"type": "int", "default": 268435456},
         "paths": {"type": "list", "elements": "path", "default": []},
+        "at_boot": {"type": "bool", "default": True},
         "min_age": {"type": "float", "default": 0},
         "keep": {"type": "int", "default": 3},
         "log": path,

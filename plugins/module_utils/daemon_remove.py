@@ -18,9 +18,11 @@ from .daemon_plan import Service, Step
 _STOP_LIMIT = 300.0
 
 
-def stop_plan(layout: Layout, service: Service) -> Tuple[Step, ...]:
+def stop_plan(layout: Layout, service: Service, at_boot: bool = True) -> Tuple[Step, ...]:
     """A stop that a start will follow, so the process has to be as old as for a restart."""
     stop = _stop(layout, service)
+    if service.enabled and not at_boot:
+        stop = (Step("disable", "disable %s" % layout.service), *stop)
     return (Step("age", "wait until the process is old enough to be stopped"), *stop) if service.up else stop
 
 

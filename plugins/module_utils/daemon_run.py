@@ -125,7 +125,7 @@ def _take_away(host: Host, options: Mapping[str, Any], check_mode: bool, with_di
     layout = Layout(options["name"], daemon_desired.root_of(options))
     service = daemon_read.service(host, layout)
     if options["state"] == "stopped":
-        steps = daemon_remove.stop_plan(layout, service)
+        steps = daemon_remove.stop_plan(layout, service, options["at_boot"])
     else:
         files = [f.path for f in daemon_desired.outside_of(options)]
         links = [path for path, _target in daemon_desired.links_of(options)]

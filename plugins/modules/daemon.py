@@ -218,7 +218,7 @@ options:
     description:
       - V(started) installs or stages, and starts the service when it isn't running. It never restarts a running process.
       - V(restarted) makes the running process be of the desired generation.
-      - V(stopped) stops the service and changes nothing else.
+      - V(stopped) stops the service and changes nothing else, except that with O(at_boot=false) a boot doesn't start it either.
       - V(absent) stops and disables the service and removes its unit, O(files), O(links) and O(root). Data, logs and the user stay.
     type: str
     choices: [started, restarted, stopped, absent]
@@ -268,6 +268,10 @@ options:
     type: list
     elements: path
     default: []
+  at_boot:
+    description: With O(state=stopped), whether the next boot may start it. V(started) and V(restarted) enable it again.
+    type: bool
+    default: true
   min_age:
     description: Seconds that the running process must have lived before O(state=restarted) or O(state=stopped) stops it. Waited for.
     type: float

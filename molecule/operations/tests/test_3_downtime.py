@@ -31,6 +31,7 @@ def test_a_node_is_away_for_longer_than_horaemeta_waits(
         operator.done("downtime", "--limit", "db1", extra=BEGIN)
         began = time.monotonic()
         assert not machines.runs("db1", "horaedb")
+        assert not machines.on("db1").service("horaedb").is_enabled, "a boot would start it, on whatever disk is there by then"
         assert set(keys.downtimes()) == {"db1"}
         # What else is typed meanwhile is refused, and takes its time, which is the node's time away.
         operator.refused("downtime", "--limit", "db2", extra=BEGIN, says=("db1", "downtime"))
@@ -44,6 +45,7 @@ def test_a_node_is_away_for_longer_than_horaemeta_waits(
         cluster.move_leader(next(host for host in cluster.members if host != cluster.leader()))
         assert cluster.view() == view
         run = operator.done("downtime", "--limit", "db1", extra=END)
+    assert machines.on("db1").service("horaedb").is_enabled
     seconds = [float(found) for found in re.findall(r"away for (?:about )?(\d+(?:\.\d+)?) s", run.output)]
     assert seconds and away - 2 <= seconds[0] <= away + 120, run.output
     after = running()

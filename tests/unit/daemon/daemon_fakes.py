@@ -297,6 +297,7 @@ def options(config: str = "a = 1\n", program: str = "program 1", **more: Any) ->
         "bind": "0.0.0.0",
         "space": 1000,
         "paths": [],
+        "at_boot": True,
         "min_age": 0.0,
         "keep": 3,
         "log": "/tmp/tiny.log",

@@ -416,6 +416,20 @@ def test_stopped_stops_and_does_nothing_else(host: FakeHost) -> None:
     assert daemon_run.run(host, options(state="stopped"))["changed"] is False, "and doesn't wait for what only a running daemon has"
 
 
+def test_what_is_stopped_for_long_is_not_started_by_a_boot_until_it_is_started(host: FakeHost) -> None:
+    """Breaks when a machine that got a new disk starts its daemon on the empty one."""
+    converge(host, options())
+    assert daemon_run.run(host, options(state="stopped", ready=None, at_boot=False), check_mode=True)["steps"][1:] == [
+        "disable tiny.service",
+        "stop tiny.service",
+    ]
+    assert daemon_run.run(host, options(state="stopped", ready=None, at_boot=False))["changed"]
+    assert not host.systemd.pid and not host.systemd.enabled
+    assert daemon_run.run(host, options(state="stopped", ready=None, at_boot=False))["changed"] is False
+    assert converge(host, options())["started"] and host.systemd.enabled
+    assert daemon_run.run(host, options(state="stopped", ready=None))["changed"] and host.systemd.enabled
+
+
 def test_a_stop_waits_until_the_cluster_can_do_without_it(host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
     """Breaks when a stopped data node's shards aren't protected in the same execution, or not by the run after an interrupted one."""
     missing: List[str] = []
