@@ -272,6 +272,7 @@ options:
     description: With O(state=stopped), whether the next boot may start it. V(started) and V(restarted) enable it again.
     type: bool
     default: true
+    version_added: 0.4.0
   min_age:
     description: Seconds that the running process must have lived before O(state=restarted) or O(state=stopped) stops it. Waited for.
     type: float
