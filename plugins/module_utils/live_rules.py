@@ -133,7 +133,7 @@ def _members(topology: Topology, seen: Observation, states: States) -> Found:
                 "live.member-empty",
                 (member.host,),
                 "%s is empty, and the living cluster knows this member; etcd refuses to start it anew." % (member.data_dir + "/etcd"),
-                "Bring its disk back. If the data is gone, the member has to be replaced: docs/operations.md, Replacing a member.",
+                "Bring its disk back. If the data is gone, the member has to be removed, and added as a learner: docs/operations.md.",
             )
 
 

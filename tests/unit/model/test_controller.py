@@ -51,6 +51,7 @@ def test_a_run_that_was_killed_is_over() -> None:
 
 def test_a_run_that_cannot_be_seen_is_not_over(monkeypatch: pytest.MonkeyPatch) -> None:
     """Breaks when the run of another user is taken for dead on a machine that hides the processes of others."""
+    holder = replace(in_worker(), started="1")
     monkeypatch.setattr(controller, "_started", lambda _pid: "")
     refused: list[int] = []
 
@@ -59,7 +60,7 @@ def test_a_run_that_cannot_be_seen_is_not_over(monkeypatch: pytest.MonkeyPatch) 
         raise PermissionError
 
     monkeypatch.setattr("os.kill", kill)
-    assert not controller.is_over(replace(in_worker(), started="1"))
+    assert not controller.is_over(holder)
     assert refused
 
 
