@@ -36,7 +36,7 @@ class Killer:
         self._places = places
 
     def kill(self, name: str, *arguments: str, after_each: Callable[[], object] = lambda: None, **more: Any) -> None:
-        """At tasks of its last run that ended well; every run begins where the one before it left the cluster."""
+        """At tasks of a run that ended well; every run begins where the one before it left the cluster."""
         said = self._operator.said(name, *arguments, extra=more.get("extra")) or self._operator.run(name, *arguments, "--check", **more).output
         tasks = kills.chosen(said, KILLS)
         ended: list[bool] = []
