@@ -69,13 +69,13 @@ def _converge(host: Host, options: Mapping[str, Any], check_mode: bool, with_dif
         needs.append("image")
     if needs:
         return dict(_NOTHING, needs=needs, packages=packages)
-    result = dict(_carry_out(host, options, desired, found, steps, redactor), **result)
-    if not any(step.do == "select" for step in steps) or result["running"] is not None:
-        return result
+    done = dict(_carry_out(host, options, desired, found, steps, redactor), **result)
+    if not any(step.do == "select" for step in steps) or done["running"] is not None:
+        return done
     # The process that was left alone has died meanwhile, as in a crash loop that one look caught alive: nothing is there to be rolled,
     # and what was staged may be what mends it.
     then = _converge(host, options, check_mode, False)
-    return dict(then, changed=True, steps=result["steps"] + then["steps"], before=result["before"], **{k: result[k] for k in ("diff",) if k in result})
+    return dict(then, changed=True, steps=done["steps"] + then["steps"], before=done["before"], **result)
 
 
 def _carry_out(

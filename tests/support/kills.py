@@ -64,18 +64,13 @@ def at_task(number: int, play: str = "") -> Callable[[str], bool]:
     return fatal
 
 
-def stride(environment: Mapping[str, str] = os.environ) -> int:
-    """Every task with `all`, else every other one: all scenarios together have to end within an hour."""
-    return 1 if environment.get(VARIABLE) == "all" else 2
-
-
-def at_every_task(start: Start, play: str = "", step: int = 1) -> Iterator[str]:
-    """One run for each task of the play, or of all plays, or for each `step`th, killed there; in a long task one run for each moment.
+def at_every_task(start: Start, play: str = "") -> Iterator[str]:
+    """One run for each task of the play, or of all plays, killed there; in a long task one run for each moment.
 
     What it has started on the hosts goes on by itself. Ends with a run that came to the end of the play, or of the whole
     playbook. Yields where each of the others was killed.
     """
-    for number in range(1, TASKS_AT_MOST, step):
+    for number in range(1, TASKS_AT_MOST):
         for moment in MOMENTS:
             run = start(at_task(number, play), moment)
             if run.rc == 0:

@@ -85,8 +85,8 @@ def test_a_proxy_that_dies_and_clocks_that_differ_disturb_nobody(
     view = cluster.assert_whole(30)
     with machines.another_time("meta2", TEN_MINUTES, "horaemeta", KEEPER), machines.another_time("db2", -TEN_MINUTES, "horaedb"):
         machines.on("meta2").check_output("systemctl restart %s" % KEEPER)
-        with load.phase("`restart.yml --limit meta2,db2`, a proxy killed, both clocks 10 minutes off"):
-            operator.done("restart", "--limit", "meta2,db2", watch=once(GATE, do=lambda: machines.crash("db3", "horaedb-meta-proxy")))
+        with load.phase("`restart.yml`, a proxy killed, the clocks of two hosts 10 minutes off"):
+            operator.done("restart", watch=once(GATE, do=lambda: machines.crash("db3", "horaedb-meta-proxy")))
         assert cluster.assert_whole() == view
         # The daemons with another time are in charge of everybody else's now.
         cluster.move_leader("meta2")

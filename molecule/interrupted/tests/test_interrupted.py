@@ -1,7 +1,6 @@
 """A controller that dies at any moment: the same command again completes what was begun, and nothing is lost.
 
-The tests run in the order of this file: first the deployment of bare hosts, then the roll of what it made. Every other task is one to be killed
-at, and with HORAE_KILLS=all every one.
+The tests run in the order of this file: first the deployment of bare hosts, then the roll of what it made.
 """
 
 from __future__ import annotations
@@ -30,11 +29,11 @@ CHANGE = {
 AWAY = 14
 
 
-def kill_at_tasks(inventory: Path, variables: Mapping[str, object], play: str = "") -> Iterator[str]:
+def kill_at_every_task(inventory: Path, variables: Mapping[str, object], play: str = "") -> Iterator[str]:
     def start(kill_at: Callable[[str], bool], kill_after: float) -> playbook.Run:
         return playbook.run("site.yml", inventory, variables=variables, kill_at=kill_at, kill_after=kill_after)
 
-    return kills.at_every_task(start, play, kills.stride())
+    return kills.at_every_task(start, play)
 
 
 def hosts_of(cluster: Cluster) -> list[str]:
@@ -50,18 +49,18 @@ def assert_complete(inventory: Path, cluster: Cluster, on: Callable[[str], Any],
     assert (again.rc, again.changed) == (0, 0), again.output
 
 
-def test_a_deployment_killed_at_any_task_is_completed_by_the_next_run(inventory: Path, on: Callable[[str], Any]) -> None:
+def test_a_deployment_killed_at_every_task_is_completed_by_the_next_run(inventory: Path, on: Callable[[str], Any]) -> None:
     """Breaks when a run trips over what a dead one left (half a generation, a lock, a unit without a process), or takes it for done."""
     cluster = Cluster.of(inventory)
     killed, cut_short = [], 0
-    for where in kill_at_tasks(inventory, {}):
+    for where in kill_at_every_task(inventory, {}):
         killed.append(where)
         # Every other time the hosts lose their power, too, as far as the modules there can tell.
         if len(killed) % 2:
             cut_short += sum(on(host).run("pkill -KILL " + kills.MODULES).rc == 0 for host in hosts_of(cluster))
     print("%d modules cut short; killed at:\n%s" % (cut_short, "\n".join(killed)))
-    assert len(killed) >= 8 // kills.stride(), killed
-    assert cut_short >= 3 // kills.stride(), "hardly a module was at work when its host was to fail"
+    assert len(killed) >= 8, killed
+    assert cut_short >= 3, "hardly a module was at work when its host was to fail"
     assert_complete(inventory, cluster, on, {})
 
 
@@ -70,7 +69,7 @@ def rows(inventory: Path) -> Rows:
     return Rows(Cluster.of(inventory))
 
 
-def test_a_roll_killed_at_any_task_loses_nothing(inventory: Path, cluster: Cluster, on: Callable[[str], Any], rows: Rows) -> None:
+def test_a_roll_killed_at_every_task_loses_nothing(inventory: Path, cluster: Cluster, on: Callable[[str], Any], rows: Rows) -> None:
     """Breaks when a roll needs the memory of the run that began it, and so leaves old processes, restarts one twice, or loses shards."""
     rows.write()
     before = cluster.assert_whole()
@@ -78,13 +77,13 @@ def test_a_roll_killed_at_any_task_loses_nothing(inventory: Path, cluster: Clust
     killed = []
     with Reader(rows.readers()) as reader:
         for play in ("PLAY [Roll the members", "PLAY [Roll the data nodes"):
-            for where in kill_at_tasks(inventory, CHANGE, play):
+            for where in kill_at_every_task(inventory, CHANGE, play):
                 killed.append(where)
                 # The module that the dead run left at work on a host may have a daemon stopped just now.
                 until(lambda: _refused(rows), 60)
         print("killed at:\n%s" % "\n".join(killed))
         assert_complete(inventory, cluster, on, CHANGE)
-    assert len(killed) >= 6 // kills.stride(), killed
+    assert len(killed) >= 6, killed
     new = {(host, name): process(on(host), name) for host, name in daemons(cluster)}
     assert [key for key in old if new[key].generation == old[key].generation] == []
     assert cluster.assert_whole() == before

@@ -18,6 +18,7 @@ from tests.support.services import assert_in_turn, restarts
 # A data node is stopped 3.5 s before a tick of HoraeMeta's scheduler; opening its shards and what a reader notices late come on top.
 LONGEST_OUTAGE = 5.0
 FAILED_READS_AT_A_MOVE = 2
+CHANGE = {"horaedb_settings": {"query_engine": {"read_parallelism": 7}}}
 
 
 def replaced(before: Processes, after: Processes) -> set[tuple[str, str]]:
@@ -66,13 +67,15 @@ def test_two_hosts_are_restarted_and_no_other(operator: Operator, cluster: Clust
     assert cluster.assert_whole() == view
 
 
-def test_a_restart_applies_nothing(operator: Operator, cluster: Cluster, running: Callable[[], Processes]) -> None:
-    """Breaks when a restart puts to use what was changed and not deployed."""
+def test_neither_a_restart_nor_a_downtime_applies_anything(
+    operator: Operator, cluster: Cluster, keys: Keys, running: Callable[[], Processes]
+) -> None:
+    """Breaks when what was changed and not deployed is put to use by the way, by whatever starts a process anew."""
     view, before = cluster.assert_whole(), running()
-    operator.refused(
-        "restart", says=("isn't as the inventory asks for", "stage generation", "site.yml"), horaedb_settings={"query_engine": {"read_parallelism": 7}}
-    )
-    assert running() == before
+    operator.refused("restart", says=("isn't as the inventory asks for", "stage generation", "site.yml"), **CHANGE)
+    begin = {"horaedb_downtime": "begin"}
+    operator.refused("downtime", "--limit", "db1", extra=begin, says=("db1", "isn't as the inventory asks for", "generation", "site.yml"), **CHANGE)
+    assert running() == before and keys.downtimes() == {}
     assert cluster.assert_whole() == view
     # Taken back, nothing is left of it.
     assert operator.done("site").changed == 0

@@ -29,7 +29,7 @@ def forgotten(cluster: Cluster, lost: set[int]) -> str | None:
 def test_forgotten_shards_of_a_node_that_still_serves_them_are_put_back(
     operator: Operator, cluster: Cluster, load: Load, keys: Keys, machines: Machines, unprotected: None  # noqa: ARG001
 ) -> None:
-    """Breaks when the view is believed to follow a node that reports no change, or when a dry run repairs."""
+    """Breaks when the view is believed to follow a node that reports no change, or when a dry run repairs, or a repair deploys."""
     view, places = cluster.assert_whole(), daemons(cluster)
     lost = {shard for shard, host in view.items() if host == "db3"}
     with load.phase("`repair.yml`, the shards of a node that was silent for more than 10 s"):
@@ -40,6 +40,8 @@ def test_forgotten_shards_of_a_node_that_still_serves_them_are_put_back(
         planned = operator.done("repair", "--check")
         shards = ", ".join(map(str, sorted(lost)))
         assert any("%s " % shards in line and "forgotten, to be put back on data node db3" in line for line in planned.output.splitlines())
+        change = {"horaedb_settings": {"query_engine": {"read_parallelism": 7}}}
+        operator.refused("repair", says=("db3", "isn't as the inventory asks for", "stage generation"), **change)
         assert processes(machines.on, places) == before and forgotten(cluster, lost) is None
         operator.done("repair")
     assert cluster.assert_whole() == view

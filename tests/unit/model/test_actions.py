@@ -278,6 +278,18 @@ needs_root = pytest.mark.skipif(os.getuid() != 0, reason="the guard refuses a ho
 
 
 @needs_root
+def test_the_failure_of_somebody_else_s_play_is_told_as_it_was(play: Play) -> None:
+    """Breaks when a copied roll without lock and journal ends with a complaint about an operation that was never begun."""
+    block = {
+        "block": [{"ansible.builtin.fail": {"msg": "the disk is full"}}],
+        "rescue": [{"ansible.builtin.include_role": {"name": "horaedb.cluster.operation", "tasks_from": "failed"}}],
+    }
+    check = {"horaedb.cluster.topology_check": {"live": False}, "register": "__guard_cluster"}
+    done = play(PAIR, [{"hosts": "all", "tasks": [check, block]}])
+    done.refused("d1: the disk is full")
+    assert "option operation" not in done.text, done.text
+
+
 @pytest.mark.parametrize("plays", [guard("all"), guard("horaemeta", "horaedb")], ids=["one play", "a play for each side"])
 def test_the_guard_lets_fresh_hosts_pass(play: Play, plays: Sequence[dict[str, Any]]) -> None:
     done = play(PAIR, list(plays))

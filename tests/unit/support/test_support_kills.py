@@ -65,13 +65,6 @@ def test_every_task_is_killed_once() -> None:
     assert [where.split("]")[0] for where in kills.at_every_task(runs(3))] == ["TASK [task 1", "TASK [task 2", "TASK [task 3"]
 
 
-def test_every_other_task_is_killed_unless_all_are_asked_for() -> None:
-    """Breaks when the loop for an hour's run kills at nothing, or `all` leaves tasks out."""
-    step = kills.stride({})
-    assert [where.split("]")[0] for where in kills.at_every_task(runs(4), step=step)] == ["TASK [task 1", "TASK [task 3"]
-    assert kills.stride({kills.VARIABLE: "all"}) == 1
-
-
 def test_some_tasks_are_killed_and_a_run_that_gets_through_is_the_last() -> None:
     """Breaks when a run that came to its end is taken for a killed one."""
     assert [where.split(",")[0] for where in kills.at_some_tasks(runs(4), [2, 3, 9])] == ["task 2", "task 3"]
