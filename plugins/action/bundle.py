@@ -16,11 +16,11 @@ from typing import Any
 
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
-from ansible_collections.horaedb.cluster.plugins.module_utils.daemon_artifact import Artifact
-from ansible_collections.horaedb.cluster.plugins.module_utils.daemon_desired import Refused
-from ansible_collections.horaedb.cluster.plugins.plugin_utils import bundle, bundle_parts
-from ansible_collections.horaedb.cluster.plugins.plugin_utils.artifacts import FETCHING, Fetching, source_of, told, wanted
-from ansible_collections.horaedb.cluster.plugins.plugin_utils.variables import ROLES, Variables
+from ansible_collections.horaedb.cluster.plugins.module_utils.service.spec import Refused
+from ansible_collections.horaedb.cluster.plugins.plugin_utils.artifacts.binaries import FETCHING, Fetching, source_of, told, wanted
+from ansible_collections.horaedb.cluster.plugins.plugin_utils.artifacts.sources import Artifact
+from ansible_collections.horaedb.cluster.plugins.plugin_utils.bundle import archive, parts
+from ansible_collections.horaedb.cluster.plugins.plugin_utils.inventory.variables import ROLES, Variables
 
 
 class ActionModule(ActionBase):
@@ -57,10 +57,10 @@ class ActionModule(ActionBase):
             programs = {role: source.local() for role, source in sources.items()}
             with tempfile.TemporaryDirectory(prefix="horaedb-bundle-") as name:
                 scratch = pathlib.Path(name)
-                wheels = bundle_parts.wheels(requirements, python, scratch)
-                collection = bundle_parts.collection(root, scratch)
-                items = bundle.items_of(programs, wheels, collection, requirements.read_bytes(), python)
-                changed = bundle.write(items, dest, self._task.check_mode)
+                wheels = parts.wheels(requirements, python, scratch)
+                collection = parts.collection(root, scratch)
+                items = archive.items_of(programs, wheels, collection, requirements.read_bytes(), python)
+                changed = archive.write(items, dest, self._task.check_mode)
         return {
             "changed": changed,
             "dest": str(dest),

@@ -10,10 +10,10 @@ from typing import Any
 
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
-from ansible_collections.horaedb.cluster.plugins.plugin_utils import adopt_read, config_file
-from ansible_collections.horaedb.cluster.plugins.plugin_utils.adopt import adopted
-from ansible_collections.horaedb.cluster.plugins.plugin_utils.config_file import Unreadable
-from ansible_collections.horaedb.cluster.plugins.plugin_utils.variables import defaults
+from ansible_collections.horaedb.cluster.plugins.plugin_utils.adopt import config_file, installed_daemon
+from ansible_collections.horaedb.cluster.plugins.plugin_utils.adopt.config_file import Unreadable
+from ansible_collections.horaedb.cluster.plugins.plugin_utils.adopt.variables import adopted
+from ansible_collections.horaedb.cluster.plugins.plugin_utils.inventory.variables import defaults
 
 
 class ActionModule(ActionBase):
@@ -37,9 +37,9 @@ class ActionModule(ActionBase):
         result.update(changed=False, variables={}, text="", findings=[], lines=[], notes=[], unit="", config="")
         try:
             answer = self._low_level_execute_command(
-                adopt_read.script(daemon, args["unit"] or "", args["config"] or ""), executable="/bin/sh"
+                installed_daemon.script(daemon, args["unit"] or "", args["config"] or ""), executable="/bin/sh"
             )
-            found = adopt_read.parse(answer["stdout"])
+            found = installed_daemon.parse(answer["stdout"])
         except AnsibleConnectionFailure:
             raise
         except AnsibleError as error:

@@ -10,9 +10,9 @@ import base64
 from typing import Any
 
 from ansible.plugins.action import ActionBase
-from ansible_collections.horaedb.cluster.plugins.module_utils.findings import ERROR
-from ansible_collections.horaedb.cluster.plugins.plugin_utils import config_file
-from ansible_collections.horaedb.cluster.plugins.plugin_utils.config_file import Unreadable
+from ansible_collections.horaedb.cluster.plugins.module_utils.model.finding import ERROR
+from ansible_collections.horaedb.cluster.plugins.plugin_utils.adopt import config_file
+from ansible_collections.horaedb.cluster.plugins.plugin_utils.adopt.config_file import Unreadable
 
 
 class ActionModule(ActionBase):

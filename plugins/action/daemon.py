@@ -13,13 +13,15 @@ from typing import Any, Dict, Iterator, Optional
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
-from ansible_collections.horaedb.cluster.plugins.module_utils import daemon_desired, daemon_look, daemon_options
-from ansible_collections.horaedb.cluster.plugins.module_utils.daemon_artifact import Artifact
-from ansible_collections.horaedb.cluster.plugins.module_utils.daemon_desired import Refused
-from ansible_collections.horaedb.cluster.plugins.plugin_utils.artifacts import FETCHING, Fetching, on_controller, source_of, told
-from ansible_collections.horaedb.cluster.plugins.plugin_utils.container_images import HostImage, host_image, packages_of
-from ansible_collections.horaedb.cluster.plugins.plugin_utils.plain import plain
-from ansible_collections.horaedb.cluster.plugins.plugin_utils.skopeo import Registry
+from ansible_collections.horaedb.cluster.plugins.module_utils.service import options as service_options
+from ansible_collections.horaedb.cluster.plugins.module_utils.service import spec
+from ansible_collections.horaedb.cluster.plugins.module_utils.service.spec import Refused
+from ansible_collections.horaedb.cluster.plugins.plugin_utils.artifacts.binaries import FETCHING, Fetching, on_controller, source_of, told
+from ansible_collections.horaedb.cluster.plugins.plugin_utils.artifacts.container_image import HostImage, host_image, packages_of
+from ansible_collections.horaedb.cluster.plugins.plugin_utils.artifacts.skopeo import Registry
+from ansible_collections.horaedb.cluster.plugins.plugin_utils.artifacts.sources import Artifact
+from ansible_collections.horaedb.cluster.plugins.plugin_utils.inventory.plain import plain
+from ansible_collections.horaedb.cluster.plugins.plugin_utils.service import shell_inspection
 
 MODULE = "horaedb.cluster.daemon"
 
@@ -84,19 +86,19 @@ class ActionModule(ActionBase):
 
     def _look(self, args: Dict[str, Any]) -> Optional[Dict[str, Any]]:
         """The result where a shell line sees that there is nothing to do. None for everything else, mistakes in the options included."""
-        checked = ArgumentSpecValidator(daemon_options.argument_spec()).validate(plain(args))
+        checked = ArgumentSpecValidator(service_options.argument_spec()).validate(plain(args))
         options = checked.validated_parameters
         if checked.error_messages or options["state"] not in ("started", "restarted") or options["force"]:
             return None
-        desired = daemon_desired.from_options(options)
-        script = daemon_look.script(desired, [package["provides"] for package in options["packages"]])
+        desired = spec.from_options(options)
+        script = shell_inspection.script(desired, [package["provides"] for package in options["packages"]])
         try:
             said = self._low_level_execute_command(script, executable="/bin/sh")["stdout"]
         except AnsibleConnectionFailure:
             raise
         except AnsibleError:
             return None
-        return daemon_look.unchanged(desired, options, said)
+        return shell_inspection.unchanged(desired, options, said)
 
     def _source(self, args: Dict[str, Any], task_vars: Dict[str, Any]) -> Optional[Artifact]:
         """None where no binary is wanted; the module itself tells what is wrong with options of the wrong form."""

@@ -11,10 +11,10 @@ from typing import Any
 
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
-from ansible_collections.horaedb.cluster.plugins.module_utils import hoststate
-from ansible_collections.horaedb.cluster.plugins.module_utils.findings import Finding, report
-from ansible_collections.horaedb.cluster.plugins.module_utils.inventory import build
-from ansible_collections.horaedb.cluster.plugins.plugin_utils.variables import HOSTS, Variables
+from ansible_collections.horaedb.cluster.plugins.module_utils.model.finding import Finding, report
+from ansible_collections.horaedb.cluster.plugins.plugin_utils.inventory.cluster_model import build
+from ansible_collections.horaedb.cluster.plugins.plugin_utils.inventory.variables import HOSTS, Variables
+from ansible_collections.horaedb.cluster.plugins.plugin_utils.preflight import host_state, run_rules
 
 
 def _unreachable(host: str, said: str) -> Finding:
@@ -51,6 +51,9 @@ class ActionModule(ActionBase):
         host = args["host"] or variables["inventory_hostname"]
         here = [host]
         read = Variables(self._task, variables, self._loader)
+        refused = run_rules.strategy(read.strategy)
+        if refused:
+            return dict(result, failed=True, msg=report(refused))
         try:
             members = [name for name in read.hosts("horaemeta", args["members"]) if name == host]
             nodes = [name for name in read.hosts("horaedb", args["nodes"]) if name == host]
@@ -63,7 +66,7 @@ class ActionModule(ActionBase):
         if python.startswith("auto"):
             python = "python3"
         try:
-            answer = self._low_level_execute_command(hoststate.script(python, member_paths, node_paths), executable="/bin/sh")
+            answer = self._low_level_execute_command(host_state.script(python, member_paths, node_paths), executable="/bin/sh")
         except AnsibleConnectionFailure as error:
             # Still a connection failure: Ansible counts and shows the host as unreachable.
             raise AnsibleConnectionFailure(report([_unreachable(host, str(error))])) from None
@@ -76,13 +79,13 @@ class ActionModule(ActionBase):
             )
             return dict(result, failed=True, msg=report([finding]))
         try:
-            state = hoststate.parse(host, answer["stdout"])
+            state = host_state.parse(host, answer["stdout"])
         except ValueError:
             finding = Finding(
                 "host.shell", tuple(here), "the first command failed: %s." % _words(answer), "Log in by hand and run: sudo sh -c id"
             )
             return dict(result, failed=True, msg=report([finding]))
-        found = hoststate.problems(state, python)
+        found = host_state.problems(state, python)
         result.update(changed=False, state=state.to_dict())
         if found:
             result.update(failed=True, msg=report(found))

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from ansible.plugins.action import ActionBase
-from ansible_collections.horaedb.cluster.plugins.plugin_utils.controller import begun, broken_lock
+from ansible_collections.horaedb.cluster.plugins.plugin_utils.operation.controller_run import begun, broken_lock
 
 
 class ActionModule(ActionBase):

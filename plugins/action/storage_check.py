@@ -11,9 +11,9 @@ from typing import Any
 
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
-from ansible_collections.horaedb.cluster.plugins.module_utils.inventory import build
-from ansible_collections.horaedb.cluster.plugins.module_utils.settings import horaedb_config
-from ansible_collections.horaedb.cluster.plugins.plugin_utils.variables import Variables
+from ansible_collections.horaedb.cluster.plugins.plugin_utils.inventory.cluster_model import build
+from ansible_collections.horaedb.cluster.plugins.plugin_utils.inventory.variables import Variables
+from ansible_collections.horaedb.cluster.plugins.plugin_utils.render.daemon_config import horaedb_config
 
 MODULE = "horaedb.cluster.storage_check"
 

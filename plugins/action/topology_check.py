@@ -2,7 +2,7 @@
 # Apache License 2.0, or at your choice GNU General Public License v3.0+
 # (see LICENSE, https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: Apache-2.0 OR GPL-3.0-or-later
-"""The guard: builds the model from the inventory, judges it, and holds it against the living cluster."""
+"""Preflight: builds the model from the inventory, judges it, and holds it against the living cluster."""
 
 from __future__ import annotations
 
@@ -10,16 +10,26 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
+from ansible import constants, context
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
-from ansible_collections.horaedb.cluster.plugins.module_utils import live_rules, repair, rules, storage_rules
-from ansible_collections.horaedb.cluster.plugins.module_utils.findings import Finding, errors, report, warnings
-from ansible_collections.horaedb.cluster.plugins.module_utils.hoststate import by_host
-from ansible_collections.horaedb.cluster.plugins.module_utils.inventory import Built, build
-from ansible_collections.horaedb.cluster.plugins.module_utils.observation import Observation
-from ansible_collections.horaedb.cluster.plugins.plugin_utils import artifacts, settings_check, specs
-from ansible_collections.horaedb.cluster.plugins.plugin_utils.controller import begun, broken_lock
-from ansible_collections.horaedb.cluster.plugins.plugin_utils.variables import HOSTS, Variables
+from ansible_collections.horaedb.cluster.plugins.module_utils.health.observation import Observation
+from ansible_collections.horaedb.cluster.plugins.module_utils.model.finding import Finding, errors, report, warnings
+from ansible_collections.horaedb.cluster.plugins.module_utils.repair import plan
+from ansible_collections.horaedb.cluster.plugins.plugin_utils.artifacts import binaries
+from ansible_collections.horaedb.cluster.plugins.plugin_utils.inventory.cluster_model import Built, build
+from ansible_collections.horaedb.cluster.plugins.plugin_utils.inventory.variables import HOSTS, Variables
+from ansible_collections.horaedb.cluster.plugins.plugin_utils.operation.controller_run import begun, broken_lock
+from ansible_collections.horaedb.cluster.plugins.plugin_utils.preflight import (
+    argument_specs,
+    inventory_rules,
+    live_rules,
+    run_rules,
+    settings_rules,
+    storage_rules,
+    topology_rules,
+)
+from ansible_collections.horaedb.cluster.plugins.plugin_utils.preflight.host_state import by_host
 
 # Seconds. An election took 4 to 6 s, 16 s where the leader was killed; without a leader nothing could be compared with the living cluster.
 ELECTION = 20
@@ -42,6 +52,7 @@ class ActionModule(ActionBase):
                 "deploy": {"type": "bool", "default": False},
                 "operation": {"type": "bool", "default": False},
                 "downtimes": {"type": "list", "elements": "str", "default": []},
+                "seen_again": {"type": "list", "elements": "str", "default": []},
                 "repair": {"type": "bool", "default": False},
                 "storage": {"type": "dict", "default": {}},
             }
@@ -53,12 +64,16 @@ class ActionModule(ActionBase):
             built = build(of_members, of_nodes)
             unfit = []
             if args["deploy"]:
-                unfit = specs.problems(read, members, nodes) + artifacts.problems(read, members, nodes, self._find_needle)
+                unfit = argument_specs.problems(read, members, nodes)
+                names = {host: read.names(host) for host in dict.fromkeys((*members, *nodes))}
+                unfit += inventory_rules.problems(names, variables["groups"], {role: read.group(role) for role in ("horaemeta", "horaedb")})
+                # A repair installs nothing: an upgrade that is pending, or failed, must not keep it from its work.
+                unfit += [] if args["repair"] else binaries.problems(read, members, nodes, self._find_needle)
         except AnsibleError as error:
             return dict(result, failed=True, msg=str(error))
         # A value that could not even be read makes every rule guess, so then no rule is asked.
-        findings = built.unreadable or rules.problems(built.topology)
-        findings = findings + settings_check.problems(built, of_members, of_nodes, built.explained(findings))
+        findings = built.unreadable or topology_rules.problems(built.topology)
+        findings = findings + settings_rules.problems(built, of_members, of_nodes, built.explained(findings))
         said = {(finding.rule, finding.change) for finding in findings}
         findings = findings + [finding for finding in unfit if (finding.rule, finding.change) not in said]
         if errors(findings) or not args["live"]:
@@ -70,14 +85,18 @@ class ActionModule(ActionBase):
         judged = live_rules.problems(built.topology, seen, by_host(args["states"]))
         found = [finding for finding in judged if finding.rule != "live.downtime" or not set(finding.hosts) <= set(args["downtimes"])]
         if args["repair"]:
-            found = [finding for finding in found if finding.rule != live_rules.TOPOLOGY_TYPE]
+            found = [finding for finding in found if finding.rule not in live_rules.PENDING]
+        if args["deploy"]:
+            found += run_rules.forks(built.topology, seen, context.CLIARGS.get("forks") or constants.DEFAULT_FORKS)
         if args["storage"]:
             taken = str(self._templar.template(variables.get(storage_rules.TAKE)) or "")
             looked = storage_rules.Looked(built.topology, seen, by_host(args["states"]), args["storage"], taken)
             found += storage_rules.problems(looked)
             result["claim"] = storage_rules.claim(looked)
-        # Without --limit a host that nobody looked at belongs to another play: it is to be looked at now (role guard), not a mistake.
+        # Without --limit a host that nobody looked at belongs to another play: it is to be looked at now (role preflight), not a mistake.
         unseen = [] if "ansible_limit" in variables else [finding for finding in found if finding.rule == "bootstrap.partial"]
+        if args["deploy"]:
+            unseen += [finding for finding in live_rules.overtaken(found, seen) if not set(finding.hosts) & set(args["seen_again"])]
         findings = findings + [finding for finding in found if finding not in unseen]
         if args["operation"] and errors(findings):
             self._let_go(built, variables, answer["operation"])
@@ -111,8 +130,9 @@ class ActionModule(ActionBase):
             findings=[finding.to_dict() for finding in findings],
             lives=seen is not None and live_rules.lives(seen),
             leader=seen.leader if seen else None,
+            hung=list(seen.hung) if seen else [],
             down=live_rules.down(built.topology, seen) if seen else [],
-            lost=sorted(repair.plan(built.topology, seen).lost) if seen else [],
+            lost=sorted(plan.plan(built.topology, seen).lost) if seen else [],
             unseen=[host for finding in unseen for host in finding.hosts],
         )
         result["warnings"] = list(said) + [finding.sentence() for finding in warnings(findings)]

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ansible import context
 from ansible.errors import AnsibleFilterError
 from ansible.module_utils.parsing.convert_bool import boolean
-from ansible_collections.horaedb.cluster.plugins.module_utils import keeper, settings, units
-from ansible_collections.horaedb.cluster.plugins.module_utils.topology import Topology
-from ansible_collections.horaedb.cluster.plugins.plugin_utils.plain import plain
+from ansible_collections.horaedb.cluster.plugins.module_utils.model.topology import Topology
+from ansible_collections.horaedb.cluster.plugins.plugin_utils.inventory.plain import plain
+from ansible_collections.horaedb.cluster.plugins.plugin_utils.render import daemon_config, systemd_unit
+from ansible_collections.horaedb.cluster.plugins.plugin_utils.render import keeper_config as render_keeper_config
 
 try:
     import tomli_w
@@ -25,7 +25,7 @@ except ImportError:
 _TYPES: dict[str, Callable[[Any], Any]] = {"stop_timeout": int, "limit_nofile": int, "private_users": boolean}
 
 # daemon -> the variable in which its role registers the result of the module `daemon`
-_REGISTERED = {"horaemeta": "__horaemeta", "horaedb": "__horaedb", "meta_proxy": "__meta_proxy", "shard_keeper": "__shard_keeper"}
+_REGISTERED = {"horaemeta": "horaemeta_result", "horaedb": "horaedb_result", "meta_proxy": "meta_proxy_result", "shard_keeper": "shard_keeper_result"}
 
 
 def to_toml(tree: Mapping[str, Any]) -> str:
@@ -39,8 +39,17 @@ def to_toml(tree: Mapping[str, Any]) -> str:
         ) from None
 
 
+def checked_topology(result: Mapping[str, Any]) -> dict[str, Any]:
+    if "topology" not in result:
+        raise AnsibleFilterError(
+            "nothing was checked in this run. Run the role horaedb.cluster.preflight before; with --start-at-task, run the whole playbook: "
+            "what is done already isn't done again."
+        )
+    return dict(result["topology"])
+
+
 def horaemeta_config(topology: Mapping[str, Any], host: str, settings_: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    return _or_refuse(settings.horaemeta_config, topology, host, settings_)
+    return _or_refuse(daemon_config.horaemeta_config, topology, host, settings_)
 
 
 def horaedb_config(
@@ -50,11 +59,11 @@ def horaedb_config(
     object_store: Mapping[str, Any] | None = None,
     wal: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    return _or_refuse(settings.horaedb_config, topology, host, settings_, object_store, wal)
+    return _or_refuse(daemon_config.horaedb_config, topology, host, settings_, object_store, wal)
 
 
 def keeper_config(topology: Mapping[str, Any], host: str, spec: Mapping[str, Any]) -> dict[str, Any]:
-    return _or_refuse(keeper.keeper_config, topology, host, plain(spec))
+    return _or_refuse(render_keeper_config.keeper_config, topology, host, plain(spec))
 
 
 def _or_refuse(function: Callable[..., dict[str, Any]], topology: Mapping[str, Any], *args: Any) -> dict[str, Any]:
@@ -68,29 +77,26 @@ def service_unit(spec: Mapping[str, Any]) -> str:
     try:
         # -e on the command line makes a text of everything.
         typed = {name: _TYPES[name](value) if name in _TYPES else value for name, value in plain(spec).items()}
-        return units.service_unit(**typed)
+        return systemd_unit.service_unit(**typed)
     except (AttributeError, TypeError, ValueError) as error:
         raise AnsibleFilterError("horaedb.cluster.service_unit: %s" % error) from None
 
 
 def host_files(spec: Mapping[str, Any]) -> list[dict[str, str]]:
     try:
-        return units.host_files(**plain(spec))
+        return systemd_unit.host_files(**plain(spec))
     except TypeError as error:
         raise AnsibleFilterError("horaedb.cluster.host_files: %s" % error) from None
 
 
 def roll_order(hosts: list[str], hostvars: Mapping[str, Any], registered: list[str], all_of_them: Any = False) -> list[str]:
-    """Hosts of which one of the registered results says stale, or all; the one that led when the guard looked comes last.
+    """Hosts of which one of the registered results says stale, or all; the one that led when preflight looked comes last.
 
     Those that were down then come first: what an interrupted run has left has to be mended before anything else may stop.
     """
-    # A syntax check has no hostvars either, and no host that could be missing.
-    if not hostvars and not context.CLIARGS.get("syntax"):
-        raise AnsibleFilterError("no host of the groups horaemeta and horaedb is in this run. Correct the inventory (-i), or --limit.")
-    leaders = {_said(hostvars, host, "__guard_cluster").get("leader") for host in hosts}
+    leaders = {_said(hostvars, host, "preflight_result").get("leader") for host in hosts}
     rolled = [host for host in hosts if boolean(all_of_them) or any(_said(hostvars, host, name).get("stale") for name in registered)]
-    down = {name for host in hosts for name in _said(hostvars, host, "__guard_cluster").get("down", ())}
+    down = {name for host in hosts for name in _said(hostvars, host, "preflight_result").get("down", ())}
     return sorted(rolled, key=lambda host: (host not in down, host in leaders))
 
 
@@ -118,25 +124,39 @@ def failures(hosts: list[str], hostvars: Mapping[str, Any]) -> dict[str, Any]:
     return {"hosts": failed, "message": "%s: %s" % (failed[0], said[failed[0]])}
 
 
-def repair_hosts(hosts: list[str], hostvars: Mapping[str, Any], step: str, asked: Any = False) -> list[str]:
-    """The hosts of a play that repairs forgotten shards: none where the guard saw nothing lost, or horaedb_repair forbids it."""
-    guards = {host: _said(hostvars, host, "__guard_cluster") for host in hosts}
-    here = [host for host in hosts if guards[host]]
-    if step == "plan":
-        forbidden = any(not boolean(_value(hostvars, host, "horaedb_repair", True)) for host in here)
-        wanted = boolean(asked) or (not forbidden and any(guards[host].get("lost") for host in here))
-        return here[:1] if wanted else []
-    plans = {host: _said(hostvars, host, "__repair") for host in hosts}
-    if step == "restart":
-        listed = {host for plan in plans.values() for host in plan.get("restart", ())}
-        return [host for host in hosts if host in listed]
-    return [host for host in hosts if plans[host].get("lost")]
+def repair_hosts(hosts: list[str], hostvars: Mapping[str, Any], asked: Any = False) -> list[str]:
+    """The one host on which a repair is planned: none where preflight saw nothing lost, or horaedb_repair forbids it."""
+    results = {host: _said(hostvars, host, "preflight_result") for host in hosts}
+    here = [host for host in hosts if results[host]]
+    forbidden = any(not boolean(_value(hostvars, host, "horaedb_repair", True)) for host in here)
+    wanted = boolean(asked) or (not forbidden and any(results[host].get("lost") for host in here))
+    return here[:1] if wanted else []
 
 
-def storage_hosts(hosts: list[str], hostvars: Mapping[str, Any], skip: Any = False) -> list[str]:
-    """The hosts of the play that tries the remote storage: all that the guard saw, or none where everything is on the nodes' own disks."""
-    here = [host for host in hosts if _said(hostvars, host, "__guard_cluster")]
-    return here if not boolean(skip) and any(_said(hostvars, host, "__guard_cluster").get("remote") for host in here) else []
+def maintenance_order(groups: Mapping[str, list[str]], hostvars: Mapping[str, Any], with_members: Any = True) -> list[str]:
+    """Members, the leader last, and data nodes. A host of both comes with the data nodes: its member is out while its node is."""
+    members = roll_order(groups.get("horaemeta", []), hostvars, [], with_members)
+    nodes = roll_order(groups.get("horaedb", []), hostvars, [], True)
+    return [host for host in members if host not in nodes] + nodes
+
+
+def hosts_of_other_groups(groups: Mapping[str, list[str]], members: str, nodes: str) -> list[dict[str, str]]:
+    """What `horaemeta_group` and `horaedb_group` name, for the groups that the playbooks know. Raises when those are others' already."""
+    found: list[dict[str, str]] = []
+    for ours, variable, named in (("horaemeta", "horaemeta_group", members), ("horaedb", "horaedb_group", nodes)):
+        if named == ours:
+            continue
+        wanted, there = groups.get(named, []), groups.get(ours, [])
+        if not wanted:
+            raise AnsibleFilterError("%s is %s, and no host is in a group of that name. Correct the variable, or the inventory." % (variable, named))
+        others = [host for host in there if host not in wanted]
+        if others:
+            raise AnsibleFilterError(
+                "%s is %s, and the group %s has other hosts as well (%s), which the playbooks would take for this cluster's. Name that group otherwise."
+                % (variable, named, ours, ", ".join(others))
+            )
+        found += [{"host": host, "group": ours} for host in wanted if host not in there]
+    return found
 
 
 def _value(hostvars: Mapping[str, Any], host: str, name: str, default: Any) -> Any:
@@ -154,6 +174,7 @@ class FilterModule:
     def filters(self) -> dict[str, Callable[..., Any]]:
         return {
             "to_toml": to_toml,
+            "checked_topology": checked_topology,
             "horaemeta_config": horaemeta_config,
             "horaedb_config": horaedb_config,
             "keeper_config": keeper_config,
@@ -163,5 +184,6 @@ class FilterModule:
             "daemons_in_use": daemons_in_use,
             "failures": failures,
             "repair_hosts": repair_hosts,
-            "storage_hosts": storage_hosts,
+            "maintenance_order": maintenance_order,
+            "hosts_of_other_groups": hosts_of_other_groups,
         }

@@ -38,7 +38,7 @@ attributes:
 """
 
 EXAMPLES = r"""
-- name: Judge the topology
+- name: Validate the topology
   horaedb.cluster.topology_check:
   register: checked
   run_once: true
@@ -144,22 +144,23 @@ lines:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.horaedb.cluster.plugins.module_utils import cluster_options, operations
-from ansible_collections.horaedb.cluster.plugins.module_utils.observe import settled
-from ansible_collections.horaedb.cluster.plugins.module_utils.summary import lines, summary
+from ansible_collections.horaedb.cluster.plugins.module_utils.api import options
+from ansible_collections.horaedb.cluster.plugins.module_utils.health.read import settled
+from ansible_collections.horaedb.cluster.plugins.module_utils.health.summary import lines, summary
+from ansible_collections.horaedb.cluster.plugins.module_utils.records import operation
 
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec=dict(
-            cluster_options.ARGUMENTS,
+            options.ARGUMENTS,
             settle={"type": "float", "default": 0},
             journal={"type": "int", "default": 0},
         ),
         supports_check_mode=True,
     )
     try:
-        topology = cluster_options.topology_of(module.params)
+        topology = options.topology_of(module.params)
     except ValueError as error:
         module.fail_json(msg=str(error))
     seen = settled(topology, module.params["request_timeout"], module.params["settle"])
@@ -167,8 +168,8 @@ def main() -> None:
     text = lines(told)
     result = {"operation": None, "journal": []}
     if module.params["journal"] > 0:
-        result = operations.status(topology, module.params["request_timeout"], module.params["journal"])
-        text += operations.status_lines(result)
+        result = operation.status(topology, module.params["request_timeout"], module.params["journal"])
+        text += operation.status_lines(result)
     module.exit_json(changed=False, observation=seen.to_dict(), summary=told, lines=text, **result)
 
 

@@ -18,7 +18,8 @@ description:
     file, the unit. The generation before it is kept.
   - A process that is running is never restarted by O(state=started). A new generation is only staged under it, and RV(stale) says so;
     O(state=restarted) applies it, one host at a time if the play has C(serial=1).
-  - When the service doesn't get ready after a switch, the generation before is put back, and the message carries the daemon's last words.
+  - When the service doesn't get ready after a switch, the generation before is put back, and the message carries the panics and errors
+    of its log, each once, with their cause.
   - An interrupted run, killed at whatever point, is completed by the next one. Runs exclude each other by a lock on the host.
 author:
   - the horaedb.cluster authors (@horaedb)
@@ -218,10 +219,12 @@ options:
     description:
       - V(started) installs or stages, and starts the service when it isn't running. It never restarts a running process.
       - V(restarted) makes the running process be of the desired generation.
+      - V(rerun) restarts the running process from the files that it runs from, whatever is desired or staged. It is for emergencies. A process that doesn't get
+        ready is left to systemd, because there is nothing else to go back to.
       - V(stopped) stops the service and changes nothing else, except that with O(at_boot=false) a boot doesn't start it either.
       - V(absent) stops and disables the service and removes its unit, O(files), O(links) and O(root). Data, logs and the user stay.
     type: str
-    choices: [started, restarted, stopped, absent]
+    choices: [started, restarted, rerun, stopped, absent]
     default: started
   force:
     description: With O(state=restarted), restart even a process that is of the desired generation.
@@ -234,10 +237,36 @@ options:
     default: false
   ready:
     description:
-      - What has to be true for the service to be ready. C(kind) is C(http), C(tcp), C(all), C(member), C(node) or C(node_shards).
-      - With O(state=stopped) only C(away) is waited for, which says of a stopped data node that its shards are safe from being forgotten.
+      - What has to be true for the service to be ready. C(kind) is C(http) with C(url), C(tcp) with C(host) and C(port), or one of C(member),
+        C(node) and C(node_shards) with C(topology) and C(host), the last with C(expect), the numbers of its shards, as well.
       - Without it a process that stays up for a moment counts as ready.
     type: dict
+  protection:
+    description:
+      - Of the shards of a data node. In a static cluster with several members HoraeMeta's leadership is moved, because a leader forgets the
+        shards of a node that it has not heard for 10 s, and one that has never heard it doesn't.
+      - With O(state=stopped) it is moved once, as soon as the node is silent, and the module returns when that is seen.
+      - With O(state=restarted) and O(state=started) it is moved when the node is silent for O(protection.silent_after).
+    type: dict
+    version_added: 0.5.0
+    suboptions:
+      topology:
+        description: What M(horaedb.cluster.topology_check) returns as RV(horaedb.cluster.topology_check#module:topology).
+        type: dict
+        required: true
+      host:
+        description: Inventory name of the data node's host.
+        type: str
+        required: true
+      silent_after:
+        description: Seconds since the stop after which a node that is still silent is protected. Without it nothing is moved.
+        type: float
+      in_step:
+        description:
+          - Stop the node 3.5 s before HoraeMeta's scheduler ticks, which bounds its outage. The leadership is moved first where it isn't known
+            when that is.
+        type: bool
+        default: false
   ready_timeout:
     description: Seconds the service may take to get ready.
     type: float
@@ -282,10 +311,12 @@ options:
     type: int
     default: 3
   log:
-    description: Log file of the daemon. Its last lines are shown when it doesn't get ready; without, the journal's.
+    description:
+      - Log file of the daemon. Its panics and errors since the start are shown when it doesn't get ready, without stacks, configuration and what
+        repeats itself; without a log file, the journal's last lines.
     type: path
   lines:
-    description: How many of those lines.
+    description: How many of those at most.
     type: int
     default: 20
   secrets:
@@ -429,21 +460,26 @@ steps:
 import os  # noqa: E402
 
 from ansible.module_utils.basic import AnsibleModule  # noqa: E402
-from ansible_collections.horaedb.cluster.plugins.module_utils import daemon_desired, daemon_lock, daemon_options, daemon_run  # noqa: E402
-from ansible_collections.horaedb.cluster.plugins.module_utils.daemon_host import TargetHost  # noqa: E402
+from ansible_collections.horaedb.cluster.plugins.module_utils.service import lock as service_lock  # noqa: E402
+from ansible_collections.horaedb.cluster.plugins.module_utils.service import (
+    options,  # noqa: E402
+    run,  # noqa: E402
+    spec,  # noqa: E402
+)
+from ansible_collections.horaedb.cluster.plugins.module_utils.service.host import TargetHost  # noqa: E402
 
 
 def main() -> None:
     required = ("user", "group", "unit")
     module = AnsibleModule(
-        argument_spec=daemon_options.argument_spec(),
+        argument_spec=options.argument_spec(),
         supports_check_mode=True,
         required_if=[("state", "started", required), ("state", "restarted", required)],
     )
     result = {}
     try:
         result = locked_run(module)
-    except daemon_desired.Refused as refused:
+    except spec.Refused as refused:
         result.update(failed=True, msg=str(refused))
     except OSError as error:
         where = error.filename or "the host"
@@ -457,12 +493,12 @@ def main() -> None:
 
 def locked_run(module: AnsibleModule) -> dict:
     if os.geteuid() != 0:
-        raise daemon_desired.Refused("the daemon can only be managed by root: set become to true for this host.")
+        raise spec.Refused("the daemon can only be managed by root: set become to true for this host.")
     params = module.params
-    lock = daemon_desired.Layout(params["name"], daemon_desired.root_of(params)).lock
+    lock = spec.Layout(params["name"], spec.root_of(params)).lock
     create = not module.check_mode and params["state"] not in ("stopped", "absent")
-    with daemon_lock.locked(lock, params["lock_timeout"], create=create, trace=not module.check_mode):
-        return daemon_run.run(TargetHost(module), params, module.check_mode, module._diff)
+    with service_lock.locked(lock, params["lock_timeout"], create=create, trace=not module.check_mode):
+        return run.run(TargetHost(module), params, module.check_mode, module._diff)
 
 
 if __name__ == "__main__":

@@ -68,14 +68,15 @@ removed:
 import os
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.horaedb.cluster.plugins.module_utils import cluster_options, journal, snapshot
-from ansible_collections.horaedb.cluster.plugins.module_utils.client import CallFailed
+from ansible_collections.horaedb.cluster.plugins.module_utils.api import etcd_snapshot, options
+from ansible_collections.horaedb.cluster.plugins.module_utils.api.http import CallFailed
+from ansible_collections.horaedb.cluster.plugins.module_utils.records import journal
 
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec=dict(
-            cluster_options.ARGUMENTS,
+            options.ARGUMENTS,
             host={"type": "str", "required": True},
             path={"type": "path", "required": True},
             keep={"type": "int", "default": 10},
@@ -86,7 +87,7 @@ def main() -> None:
     if keep < 1:
         module.fail_json(msg="keep has to be 1 or more")
     try:
-        topology = cluster_options.topology_of(module.params)
+        topology = options.topology_of(module.params)
     except ValueError as error:
         module.fail_json(msg=str(error))
     member = topology.member(module.params["host"])
@@ -97,11 +98,11 @@ def main() -> None:
         module.exit_json(changed=True, snapshot=None, size=None, removed=[])
     name = journal.now().strftime("%Y%m%dT%H%M%SZ.snapshot")
     try:
-        size = snapshot.save(member.etcd, folder, name)
-        removed = [os.path.join(folder, old) for old in snapshot.spare(os.listdir(folder), keep)]
+        size = etcd_snapshot.save(member.etcd, folder, name)
+        removed = [os.path.join(folder, old) for old in etcd_snapshot.spare(os.listdir(folder), keep)]
         for path in removed:
             os.unlink(path)
-    except (CallFailed, snapshot.Spoiled) as error:
+    except (CallFailed, etcd_snapshot.Spoiled) as error:
         module.fail_json(msg="no snapshot was taken: %s" % error)
     except OSError as error:
         module.fail_json(msg="no snapshot could be written to %s (horaemeta_snapshot_dir): %s" % (folder, error.strerror))

@@ -64,15 +64,16 @@ seconds:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.horaedb.cluster.plugins.module_utils import cluster_options, downtime, journal
-from ansible_collections.horaedb.cluster.plugins.module_utils.client import CallFailed
+from ansible_collections.horaedb.cluster.plugins.module_utils.api import options
+from ansible_collections.horaedb.cluster.plugins.module_utils.api.http import CallFailed
+from ansible_collections.horaedb.cluster.plugins.module_utils.records import downtime, journal
 
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec=dict(
-            cluster_options.ARGUMENTS,
-            **cluster_options.CLOCK,
+            options.ARGUMENTS,
+            **options.CLOCK,
             state={"type": "str", "choices": ["begun", "ended"], "required": True},
             host={"type": "str", "required": True},
             who={"type": "str", "default": "somebody"},
@@ -84,7 +85,7 @@ def main() -> None:
     try:
         clock = journal.clock(params["now"])
         wanted = downtime.Downtime(journal.text_of(clock()), params["who"]) if begins else None
-        topology = cluster_options.topology_of(params)
+        topology = options.topology_of(params)
         if topology.node(params["host"]) is None:
             raise ValueError("host %s has no data node; they are on %s" % (params["host"], ", ".join(n.host for n in topology.nodes)))
         if module.check_mode:

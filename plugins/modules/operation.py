@@ -74,7 +74,7 @@ options:
     default: []
 attributes:
   check_mode:
-    description: Nothing is taken and nothing written. An operation that would be refused is a warning.
+    description: Nothing is taken and nothing written, and nothing is reported as changed. An operation that would be refused is a warning.
     support: full
   diff_mode:
     description: There is never a difference.
@@ -143,12 +143,13 @@ from datetime import datetime
 from typing import Callable
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.horaedb.cluster.plugins.module_utils import cluster_options, journal, oplock
-from ansible_collections.horaedb.cluster.plugins.module_utils.client import CallFailed
-from ansible_collections.horaedb.cluster.plugins.module_utils.journal import Operation
-from ansible_collections.horaedb.cluster.plugins.module_utils.observe import settled
-from ansible_collections.horaedb.cluster.plugins.module_utils.operations import Operations
-from ansible_collections.horaedb.cluster.plugins.module_utils.topology import Topology
+from ansible_collections.horaedb.cluster.plugins.module_utils.api import options
+from ansible_collections.horaedb.cluster.plugins.module_utils.api.http import CallFailed
+from ansible_collections.horaedb.cluster.plugins.module_utils.health.read import settled
+from ansible_collections.horaedb.cluster.plugins.module_utils.model.topology import Topology
+from ansible_collections.horaedb.cluster.plugins.module_utils.records import journal, operation_lock
+from ansible_collections.horaedb.cluster.plugins.module_utils.records.journal import Operation
+from ansible_collections.horaedb.cluster.plugins.module_utils.records.operation import Operations
 
 FREE = "The cluster's lock is free."
 TAKEN_OVER = "The cluster's lock is somebody else's by now: wait for that run to end first."
@@ -161,12 +162,12 @@ UNREACHED = (
 def begin(module: AnsibleModule, topology: Topology, operation: Operation) -> dict:
     params = module.params
     seen = settled(topology, params["request_timeout"], params["settle"])
-    lives = seen.leader is not None
+    lives = seen.lives
     doing = Operations(topology, params["request_timeout"])
     if module.check_mode:
         try:
             doing.held_by_others(operation, lives, params["take_over"])
-        except oplock.Held as held:
+        except operation_lock.Held as held:
             module.warn("a real run would be refused now: %s" % held)
         return {"operation": operation.to_dict(), "observation": seen.to_dict(), "msg": "nothing is taken in check mode"}
     held = doing.begin(operation, lives, params["ttl"], params["take_over"])
@@ -198,8 +199,8 @@ def ending(operation: Operation, params: dict, lock: str) -> str:
 def main() -> None:
     module = AnsibleModule(
         argument_spec=dict(
-            cluster_options.ARGUMENTS,
-            **cluster_options.CLOCK,
+            options.ARGUMENTS,
+            **options.CLOCK,
             state={"type": "str", "choices": ["begun", "step", "ended", "dropped"], "required": True},
             operation={"type": "dict"},
             name={"type": "str"},
@@ -207,7 +208,7 @@ def main() -> None:
             reason={"type": "str", "default": ""},
             before={"type": "dict", "default": {}},
             after={"type": "dict", "default": {}},
-            ttl={"type": "int", "default": oplock.TTL},
+            ttl={"type": "int", "default": operation_lock.TTL},
             settle={"type": "float", "default": 20},
             take_over={"type": "list", "elements": "str", "default": []},
         ),
@@ -216,23 +217,23 @@ def main() -> None:
     )
     params = module.params
     try:
-        topology = cluster_options.topology_of(params)
+        topology = options.topology_of(params)
         operation = Operation.from_dict(params["operation"] or {})
         clock = journal.clock(params["now"])
     except (TypeError, ValueError) as error:
         module.fail_json(msg=str(error) if isinstance(error, ValueError) else "option operation isn't what state=begun returned as `operation`")
     try:
         result = begin(module, topology, operation) if params["state"] == "begun" else go_on(module, topology, operation, clock)
-    except oplock.Held as held:
+    except operation_lock.Held as held:
         module.fail_json(msg=str(held), holder=held.holder.to_dict())
-    except oplock.Lost as lost:
+    except operation_lock.Lost as lost:
         module.fail_json(msg=str(lost))
     except CallFailed as error:
         if params["result"] == journal.OK:
             module.fail_json(msg="the lock and the journal in the cluster's etcd can't be reached: %s" % error)
         # What went wrong may be what keeps it from being written down.
-        result = {"msg": ending(operation, params, UNREACHED % (error, params["ttl"] // 60))}
-    module.exit_json(changed=False, **result)
+        result = {"changed": False, "msg": ending(operation, params, UNREACHED % (error, params["ttl"] // 60))}
+    module.exit_json(**{"changed": not module.check_mode, **result})
 
 
 if __name__ == "__main__":

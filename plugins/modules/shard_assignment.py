@@ -162,11 +162,13 @@ msg:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.horaedb.cluster.plugins.module_utils import cluster_options, evidence, repair, restoring
-from ansible_collections.horaedb.cluster.plugins.module_utils.client import CallFailed
-from ansible_collections.horaedb.cluster.plugins.module_utils.observation import Observation
-from ansible_collections.horaedb.cluster.plugins.module_utils.repair import Plan
-from ansible_collections.horaedb.cluster.plugins.module_utils.restoring import NotRestored, Repair
+from ansible_collections.horaedb.cluster.plugins.module_utils.api import options
+from ansible_collections.horaedb.cluster.plugins.module_utils.api.http import CallFailed
+from ansible_collections.horaedb.cluster.plugins.module_utils.health.observation import Observation
+from ansible_collections.horaedb.cluster.plugins.module_utils.repair import disk_shards, execute
+from ansible_collections.horaedb.cluster.plugins.module_utils.repair import plan as repair_plan
+from ansible_collections.horaedb.cluster.plugins.module_utils.repair.execute import NotRestored, Repair
+from ansible_collections.horaedb.cluster.plugins.module_utils.repair.plan import Plan
 
 
 def by_host(raw: dict) -> dict:
@@ -182,11 +184,11 @@ def proposed(module: AnsibleModule, doing: Repair, seen: Observation, plan: Plan
         return None
     timeout = module.params["request_timeout"]
     try:
-        known = evidence.tables(doing.topology, seen, plan.unplaced, timeout)
+        known = disk_shards.tables(doing.topology, seen, plan.unplaced, timeout)
     except CallFailed as error:
         module.warn("it isn't known which shards have tables: %s" % error)
         known = {}
-    return evidence.propose(doing.topology, seen, plan.unplaced, by_host(module.params["evidence"]), known)
+    return disk_shards.propose(doing.topology, seen, plan.unplaced, by_host(module.params["evidence"]), known)
 
 
 def planned(module: AnsibleModule, doing: Repair):
@@ -194,7 +196,7 @@ def planned(module: AnsibleModule, doing: Repair):
     seen, plan = doing.plan()
     proposal = proposed(module, doing, seen, plan)
     if proposal is not None and proposal.sure and module.params["from_evidence"]:
-        named = repair.given(doing.topology, proposal.shards)
+        named = repair_plan.given(doing.topology, proposal.shards)
         doing.given = {**(doing.given or {}), **named}
         seen, plan = doing.plan()
     return seen, plan, proposal
@@ -251,7 +253,7 @@ def run(module: AnsibleModule, doing: Repair) -> dict:
     restored = doing.restore()
     changed = bool(restored.shards or restored.notes)
     names = {str(shard): host for shard, host in restored.shards.items()}
-    back = ["%s back after %.0f s" % (repair.are(list(restored.shards)), restored.elapsed)] if restored.shards else []
+    back = ["%s back after %.0f s" % (repair_plan.are(list(restored.shards)), restored.elapsed)] if restored.shards else []
     said = "; ".join([*back, *restored.notes]) or "nothing is lost"
     return dict(result, changed=changed, restored=names, msg=said, **_after(doing, seen, changed))
 
@@ -267,19 +269,19 @@ def _diff(before: str, after: str, changed: bool) -> dict:
 def main() -> None:
     module = AnsibleModule(
         argument_spec=dict(
-            cluster_options.ARGUMENTS,
+            options.ARGUMENTS,
             state={"type": "str", "choices": ["planned", "static", "restored"], "default": "planned"},
             shards={"type": "dict", "default": {}},
             evidence={"type": "dict", "default": {}},
             from_evidence={"type": "bool", "default": False},
-            timeout={"type": "float", "default": restoring.TIMEOUT},
+            timeout={"type": "float", "default": execute.TIMEOUT},
         ),
         supports_check_mode=True,
     )
     params = module.params
     try:
-        topology = cluster_options.topology_of(params)
-        given = repair.given(topology, params["shards"])
+        topology = options.topology_of(params)
+        given = repair_plan.given(topology, params["shards"])
         by_host(params["evidence"])
     except ValueError as error:
         module.fail_json(msg=str(error))

@@ -73,15 +73,16 @@ msg:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.horaedb.cluster.plugins.module_utils import cluster_options, evidence
-from ansible_collections.horaedb.cluster.plugins.module_utils.client import REQUEST_TIMEOUT
+from ansible_collections.horaedb.cluster.plugins.module_utils.api import options
+from ansible_collections.horaedb.cluster.plugins.module_utils.api.http import REQUEST_TIMEOUT
+from ansible_collections.horaedb.cluster.plugins.module_utils.repair import disk_shards
 
 
 def folders(params: dict) -> list:
     """Raises ValueError with a sentence."""
     if params["paths"] is not None:
         return params["paths"]
-    topology = cluster_options.topology_of({"topology": params["topology"], "request_timeout": REQUEST_TIMEOUT})
+    topology = options.topology_of({"topology": params["topology"], "request_timeout": REQUEST_TIMEOUT})
     node = topology.node(params["host"])
     if node is None:
         raise ValueError("host %s has no data node; the data nodes are %s" % (params["host"], ", ".join(n.host for n in topology.nodes)))
@@ -101,7 +102,7 @@ def main() -> None:
     found = {}
     try:
         for folder in folders(module.params):
-            for shard, paths in evidence.on_disk(folder).items():
+            for shard, paths in disk_shards.on_disk(folder).items():
                 found.setdefault(shard, []).extend(paths)
     except ValueError as error:
         module.fail_json(msg=str(error))

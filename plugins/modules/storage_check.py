@@ -133,8 +133,8 @@ import platform
 import time
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.horaedb.cluster.plugins.module_utils import storage_local, storage_owner, storage_try, storage_wal
-from ansible_collections.horaedb.cluster.plugins.module_utils.findings import Finding, errors, report, warnings
+from ansible_collections.horaedb.cluster.plugins.module_utils.model.finding import Finding, errors, report, warnings
+from ansible_collections.horaedb.cluster.plugins.module_utils.storage import directory_checks, object_store_checks, owner_mark, wal_checks
 
 # Ansible's own would carry every option back, secrets included.
 QUIET = {"invocation": {}}
@@ -149,16 +149,16 @@ def look(module: AnsibleModule) -> dict:
     found = {"store": "", "wal": "", "holds": None, "owner": None, "topics": None}
     findings = []
     if remote(store, "Local"):
-        tried = storage_try.attempt(store, not module.check_mode, timeout)
+        tried = object_store_checks.attempt(store, not module.check_mode, timeout)
         findings += tried.findings
-        found.update(store=tried.place or storage_try.place_of(store), holds=tried.holds, owner=tried.owner)
+        found.update(store=tried.place or object_store_checks.place_of(store), holds=tried.holds, owner=tried.owner)
     if remote(wal, "Local", "RocksDB"):
-        asked = storage_wal.attempt(wal, timeout)
+        asked = wal_checks.attempt(wal, timeout)
         findings += asked.findings
-        found.update(wal=storage_wal.place_of(wal), topics=asked.topics)
+        found.update(wal=wal_checks.place_of(wal), topics=asked.topics)
     for table, name in ((store, "horaedb_object_store.data_dir"), (wal, "horaedb_wal.data_dir")):
         if table.get("data_dir") and not remote(table, "Local", "RocksDB"):
-            findings += storage_local.attempt(str(table["data_dir"]), name)
+            findings += directory_checks.attempt(str(table["data_dir"]), name)
     return dict(found, findings=[finding.to_dict() for finding in findings])
 
 
@@ -191,10 +191,10 @@ def main() -> None:
 
 def claim(module: AnsibleModule) -> None:
     store = module.params["object_store"] or {}
-    place = storage_try.place_of(store)
-    after = storage_owner.to_bytes(module.params["claim"]).decode()
+    place = object_store_checks.place_of(store)
+    after = owner_mark.to_bytes(module.params["claim"]).decode()
     if not module.check_mode:
-        refused = storage_try.claim(store, module.params["claim"], module.params["timeout"])
+        refused = object_store_checks.claim(store, module.params["claim"], module.params["timeout"])
         if refused:
             module.fail_json(msg="%s %s" % (refused.what, refused.change), **QUIET)
     module.exit_json(changed=True, diff={"before": "", "after": after, "before_header": place, "after_header": place}, **QUIET)

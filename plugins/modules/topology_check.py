@@ -55,9 +55,18 @@ options:
     elements: str
     default: []
   repair:
-    description: Whether a topology type that a repair has left behind is no finding, because this run puts it back. See M(horaedb.cluster.shard_assignment).
+    description:
+      - Whether this run is a repair. A topology type that a repair has left behind is no finding then, because this run puts it back
+        (M(horaedb.cluster.shard_assignment)). Nor is a program that can't be had, or a node count or shard total that the living
+        cluster can't take over. Nothing of it is applied.
     type: bool
     default: false
+  seen_again:
+    description: Hosts of RV(unseen) that were looked at since, and of which O(states) has what was seen then.
+    type: list
+    elements: str
+    default: []
+    version_added: 0.5.0
   storage:
     description:
       - What the data nodes found at their remote storage, RV(horaedb.cluster.storage_check#module:storage) by inventory host. It is judged too, with
@@ -97,7 +106,7 @@ EXAMPLES = r"""
       horaedb.cluster.host_check:
       register: looked
 
-    - name: Judge the topology and the living cluster
+    - name: Validate the topology and the living cluster
       horaedb.cluster.topology_check:
         states: "{{ dict(ansible_play_hosts | zip(ansible_play_hosts | map('extract', hostvars, ['looked', 'state']))) }}"
       register: checked
@@ -107,7 +116,7 @@ EXAMPLES = r"""
   hosts: localhost
   gather_facts: false
   tasks:
-    - name: Judge the topology
+    - name: Validate the topology
       horaedb.cluster.topology_check:
         members: [meta1, meta2, meta3]
         nodes: [db1, db2, db3]
@@ -198,6 +207,13 @@ leader:
   description: Inventory host of that leader, or V(null).
   returned: when the variables could be evaluated
   type: str
+hung:
+  description:
+    - Inventory hosts of the members that hang. They are to be ended (M(horaedb.cluster.meta_leader) with C(state=cured)) before this is asked again, because
+      what the cluster says of itself could not be read.
+  returned: when the variables could be evaluated
+  type: list
+  elements: str
 operation:
   description: The operation that has begun, for the later tasks of M(horaedb.cluster.operation). V(null) without O(operation).
   returned: always
@@ -213,7 +229,9 @@ lost:
   type: list
   elements: int
 unseen:
-  description: Hosts whose disks have to be looked at before the topology can be judged, because nothing lives and O(states) lacks them.
+  description:
+    - Hosts whose disks have to be looked at before the topology can be judged, because nothing lives and O(states) lacks them.
+    - With O(deploy) also those of members that had an empty directory and answered a moment later, as what a dead run left at work may start one.
   returned: when the variables could be evaluated
   type: list
   elements: str
