@@ -1,14 +1,17 @@
 # Copyright (c) 2026, the horaedb.cluster authors
 # Apache License 2.0, see LICENSE
 # SPDX-License-Identifier: Apache-2.0
-"""What the shard keeper decides, fed with what was seen and with the time. Pure: it asks nobody and does nothing."""
+"""What the shard keeper decides about shards, fed with what was seen and with the time. Pure: it asks nobody and does nothing.
+
+What it decides about the leadership itself is in leader_watch.py.
+"""
 
 from __future__ import annotations
 
 import json
 import math
 from dataclasses import dataclass, field
-from typing import Dict, FrozenSet, Mapping, Optional, Tuple
+from typing import Dict, FrozenSet, List, Mapping, Optional, Tuple
 
 STANDBY, IDLE, WATCH, MOVE, RESTART = "standby", "idle", "watch", "move", "restart"
 STATIC, DYNAMIC = "static", "dynamic"
@@ -33,6 +36,10 @@ class Member:
     etcd: str
     client_url: str
 
+    def is_at(self, url: str) -> bool:
+        """Whether HoraeMeta means this member by `url`."""
+        return bool(url) and url.rstrip("/") in (self.client_url.rstrip("/"), self.etcd.rstrip("/"))
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -44,6 +51,8 @@ class Settings:
     others: Tuple[Member, ...]
     nodes: Mapping[str, str]
     lock_key: str
+    leader_key: str
+    cures_prefix: str
     silence: float
     silence_locked: float
     unmapped: float
@@ -53,6 +62,7 @@ class Settings:
     port: int
     metrics_file: str
     restart_file: str
+    kill_file: str
 
     @classmethod
     def read(cls, text: str) -> Settings:
@@ -80,8 +90,20 @@ class Settings:
 
 
 @dataclass(frozen=True)
+class LeaderKey:
+    """The key in etcd that says who leads HoraeMeta. It outlives its owner by its lease."""
+
+    member: int
+    lease: int
+
+
+@dataclass(frozen=True)
 class Own:
-    """What this host's own member says. The last four are only read where it leads."""
+    """What this host's own member says. What has a default is only read where it leads etcd, or names itself leader.
+
+    `hangs`: it named itself leader, and its list of clusters was not answered in time. `took`: seconds of the slowest answer that waits for
+    no cluster; on a machine that is starved they take long as well.
+    """
 
     asked: float
     id: int
@@ -93,10 +115,17 @@ class Own:
     topology_type: Optional[str] = None
     view: Mapping[int, Tuple[str, ...]] = field(default_factory=dict)
     locked: bool = False
+    hangs: bool = False
+    took: float = 0.0
+    key: Optional[LeaderKey] = None
 
     @property
     def leads_etcd(self) -> bool:
         return self.etcd_leader == self.id
+
+    def names(self, member: Member) -> bool:
+        """Whether it says that `member` leads HoraeMeta."""
+        return member.is_at(self.leader_url)
 
 
 @dataclass(frozen=True)
@@ -108,6 +137,14 @@ class Other:
     applied: int
     voting: bool
     healthy: bool
+    # It calls itself HoraeMeta's leader: for a moment after it was one, or because it hung as one and was never restarted.
+    names_itself: bool = False
+
+    def fit(self, now: float, own: Own) -> bool:
+        """Whether it can take over from the own member, which leads etcd."""
+        fresh = now - self.at <= FRESH
+        synced = self.etcd_leader == own.id and own.applied - self.applied <= SYNC_SLACK
+        return fresh and synced and self.healthy and self.voting and not self.names_itself
 
 
 @dataclass(frozen=True)
@@ -200,9 +237,8 @@ class Keeper:
 
     def leading(self) -> bool:
         """By both words. They differ for a moment around every change."""
-        own, member = self._own, self._settings.member
-        urls = (member.client_url.rstrip("/"), member.etcd.rstrip("/"))
-        return own is not None and own.leads_etcd and own.leader_url.rstrip("/") in urls
+        own = self._own
+        return own is not None and own.leads_etcd and own.names(self._settings.member)
 
     def silence(self, name: str, now: float) -> float:
         """Seconds; 0 while no question has failed since the last answer."""
@@ -320,13 +356,13 @@ class Keeper:
             if due.about.startswith("missing") or not settings.restart_file:
                 return Decision(IDLE, "%s, and there is no other member that could lead" % due.why, "nobody " + due.about)
             return Decision(RESTART, "%s: the only member is to be restarted" % due.why, due.about)
-        fit = [member.name for member in settings.others if self._fit(now, own, self._others.get(member.name))]
+        fit = self.fit(now, own)
         if not fit:
             return Decision(IDLE, "%s, and no other member is healthy, voting and in sync" % due.why, "nobody " + due.about)
         target = min(fit, key=lambda name: self._targets_failed.get(name, 0))
         return Decision(MOVE, "%s: the leadership is to go to %s" % (due.why, target), due.about, target)
 
-    def _fit(self, now: float, own: Own, seen: Optional[Other]) -> bool:
-        if seen is None or now - seen.at > FRESH:
-            return False
-        return seen.healthy and seen.voting and seen.etcd_leader == own.id and own.applied - seen.applied <= SYNC_SLACK
+    def fit(self, now: float, own: Own) -> List[str]:
+        """The other members that can take over."""
+        seen = [(member.name, self._others.get(member.name)) for member in self._settings.others]
+        return [name for name, other in seen if other is not None and other.fit(now, own)]

@@ -1,174 +1,39 @@
 # Copyright (c) 2026, the horaedb.cluster authors
 # Apache License 2.0, see LICENSE
 # SPDX-License-Identifier: Apache-2.0
-"""The shard keeper: moves HoraeMeta's leadership before the leader forgets the shards of a data node that fell silent.
+"""The shard keeper: keeps the shards of a data node that fell silent, and a leader that answers.
 
 HoraeMeta's leader takes the shards away from a node that it has not heard for 10 s, in static topology for good. It only does so
 to nodes that it has heard itself since it began to lead, so that a new leader leaves a node alone that was silent before. Hence:
 a mapped node is silent -> somebody else leads -> the node may be away for as long as it likes.
 
-Two files, standard library only, Python 3.8 or newer. keeper_decisions.py decides; this one asks, acts and tells.
+And a new leader may hang for ever, or not be told that it leads. Hence: the own member hangs -> somebody else leads, and the member is
+killed; the leader key names somebody who can't lead -> its lease is revoked.
+
+Standard library only, Python 3.8 or newer. keeper_decisions.py and leader_watch.py decide, keeper_questions.py asks, leader_cure.py
+cures; this one runs and tells.
 """
 
 from __future__ import annotations
 
 import argparse
-import base64
-import errno
-import http.client
 import http.server
-import json
 import os
 import signal
-import socket
 import socketserver
 import sys
 import threading
 import time
-from typing import Any, Callable, Dict, FrozenSet, List, Optional, Tuple
-from urllib.parse import urlsplit
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
-from keeper_decisions import IDLE, MOVE, RESTART, SETTLE, STANDBY, WATCH, Decision, Keeper, Member, Other, Own, Settings
+from keeper_decisions import IDLE, MOVE, RESTART, SETTLE, STANDBY, WATCH, Decision, Keeper, Member, Own, Settings
+from keeper_questions import CannotTell, Questions, Trouble, ask_node, ask_other, ask_own, enveloped
+from leader_cure import Outcome, cure, note, revoke
+from leader_watch import CURE, HUNG, LEFT, NOTE, NOTHING, REVOKE, LeaderWatch, Order
 
-# Trouble of this host's own, which says nothing about the node that was asked.
-OWN_TROUBLE = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS, errno.EADDRNOTAVAIL, errno.EPERM)
-MAX_BODY = 16 * 1024 * 1024
 METRICS_INTERVAL = 5.0
-
-
-# ---- Asking
-
-
-class Trouble(Exception):
-    """No usable answer, as a sentence."""
-
-
-class CannotTell(Exception):
-    """The question could not even be put: it says nothing about who was asked."""
-
-
-class Questions:
-    """HTTP requests that share one budget of time. Proxies of the environment are never used."""
-
-    def __init__(self, timeout: float) -> None:
-        self._timeout = timeout
-        self._end = time.monotonic() + timeout
-
-    def _left(self) -> float:
-        left = self._end - time.monotonic()
-        if left <= 0:
-            raise socket.timeout()
-        return left
-
-    def ask(self, method: str, url: str, body: Any = None) -> Tuple[int, bytes]:
-        """Raises Trouble where there is no answer in HTTP, CannotTell for this host's own troubles. A body that breaks off is empty."""
-        parts = urlsplit(url)
-        try:
-            connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=self._left())
-            try:
-                data = None if body is None else json.dumps(body).encode()
-                connection.request(method, parts.path or "/", data, {"Connection": "close"})
-                connection.sock.settimeout(self._left())
-                response = connection.getresponse()
-                try:
-                    return response.status, response.read(MAX_BODY)
-                except (OSError, http.client.HTTPException):
-                    return response.status, b""
-            finally:
-                connection.close()
-        except socket.gaierror as error:
-            raise CannotTell("%s: the name can't be resolved" % url) from error
-        except (OSError, http.client.HTTPException) as error:
-            if isinstance(error, OSError) and error.errno in OWN_TROUBLE:
-                raise CannotTell("%s: %s" % (url, error)) from error
-            late = "nothing within %g s" % self._timeout
-            raise Trouble("%s: %s" % (url, late if isinstance(error, socket.timeout) else str(error) or type(error).__name__)) from error
-
-    def json(self, method: str, url: str, body: Any, read: Callable[[Any], Any]) -> Any:
-        """`read` of the document of an answer with status 200; Trouble for anything else."""
-        status, text = self.ask(method, url, body)
-        try:
-            if status == 200:
-                return read(json.loads(text))
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise Trouble("%s answered what isn't understood (%s: %s)" % (url, type(error).__name__, error)) from None
-        raise Trouble("%s answered HTTP %d: %s" % (url, status, text[:200].decode("utf-8", "replace").strip()))
-
-    def healthy(self, member: Member) -> bool:
-        """By etcd's word, which needs a quorum; HoraeMeta says success without."""
-        status, text = self.ask("GET", member.etcd + "/health")
-        return status == 200 and b'"true"' in text
-
-    def status(self, member: Member) -> Dict[str, Any]:
-        return dict(self.json("POST", member.etcd + "/v3/maintenance/status", {}, dict))
-
-
-def _data(document: Any) -> Any:
-    """What is in HoraeMeta's envelope."""
-    if document["status"] != "success":
-        raise ValueError("status %s" % document["status"])
-    return document.get("data")
-
-
-def _view(document: Any) -> Dict[int, Tuple[str, ...]]:
-    view: Dict[int, Tuple[str, ...]] = {}
-    for entry in _data(document)["NodeShards"] or []:
-        shard, name = int(entry["ShardInfo"]["ID"]), str(entry["ShardNode"]["NodeName"])
-        view[shard] = view.get(shard, ()) + ((name,) if name else ())
-    return {shard: names for shard, names in view.items() if names}
-
-
-def ask_own(settings: Settings) -> Own:
-    """Raises Trouble or CannotTell. The gateway writes numbers as strings and leaves zeros out."""
-    member, asked = settings.member, time.monotonic()
-    questions = Questions(2 * settings.timeout)
-    said = questions.status(member)
-    head = said.get("header", {})
-    status, text = questions.ask("GET", member.api + "/debug/leader")
-    # HTTP 500 while there is none.
-    leader_url = str(json.loads(text).get("data") or "") if status == 200 and text.startswith(b"{") else ""
-    own = Own(
-        asked=asked,
-        id=int(head.get("member_id", 0)),
-        etcd_leader=int(said.get("leader", 0)),
-        term=int(said.get("raftTerm", 0)),
-        applied=int(said.get("raftAppliedIndex", 0)),
-        leader_url=leader_url,
-    )
-    if not own.leads_etcd or not leader_url:
-        return own
-    if not questions.healthy(member):
-        return own
-    key = base64.b64encode(settings.lock_key.encode()).decode()
-    listed = questions.json("GET", member.api + "/api/v1/clusters", None, lambda said: list(_data(said) or []))
-    types = {str(entry["Name"]): str(entry["TopologyType"]) for entry in listed}
-    known = settings.cluster in types
-    return Own(
-        **dict(
-            vars(own),
-            healthy=True,
-            locked=questions.json("POST", member.etcd + "/v3/kv/range", {"key": key}, lambda said: bool(said.get("kvs"))),
-            topology_type=types.get(settings.cluster),
-            view=questions.json("POST", member.api + "/api/v1/getNodeShards", {"ClusterName": settings.cluster}, _view) if known else {},
-        )
-    )
-
-
-def ask_other(settings: Settings, member: Member) -> Other:
-    """Raises Trouble or CannotTell."""
-    asked, questions = time.monotonic(), Questions(settings.timeout)
-    said = questions.status(member)
-    leader, applied = int(said.get("leader", 0)), int(said.get("raftAppliedIndex", 0))
-    return Other(asked, leader, applied, said.get("isLearner") is not True, questions.healthy(member))
-
-
-def ask_node(settings: Settings, name: str) -> FrozenSet[int]:
-    """The shards that the node calls Ready. Any answer in HTTP is a sign of life; raises Trouble without one."""
-    _status, text = Questions(settings.timeout).ask("GET", settings.nodes[name] + "/debug/shards")
-    try:
-        return frozenset(int(entry["id"]) for entry in json.loads(text) if entry["status"] == "Ready")
-    except (KeyError, TypeError, ValueError):
-        return frozenset()
+# The thread that asks the own member. No name of a data node or of a member: those have no blank in them.
+OWN = "own member"
 
 
 # ---- Acting
@@ -178,6 +43,8 @@ def act(settings: Settings, decision: Decision) -> str:
     """Returns why it was not done, nothing when it was. The leader is looked up anew: what was seen may be over."""
     try:
         own = ask_own(settings)
+        if own.hangs:
+            return "member %s hangs by now" % settings.member.name
         if not own.leads_etcd:
             return "member %s doesn't lead any more" % settings.member.name
         if own.topology_type != settings.topology_type:
@@ -185,7 +52,7 @@ def act(settings: Settings, decision: Decision) -> str:
             return "cluster %s says %s topology by now" % (settings.cluster, own.topology_type)
         if decision.do == MOVE:
             Questions(2 * settings.timeout).json(
-                "POST", settings.member.api + "/api/v1/etcd/moveLeader", {"memberName": decision.target}, _data
+                "POST", settings.member.api + "/api/v1/etcd/moveLeader", {"memberName": decision.target}, enveloped
             )
             return ""
         if os.path.exists(settings.restart_file):
@@ -199,7 +66,7 @@ def act(settings: Settings, decision: Decision) -> str:
 # ---- Telling
 
 
-def metrics(keeper: Keeper, now: float) -> str:
+def metrics(keeper: Keeper, leadership: LeaderWatch, now: float) -> str:
     """Prometheus' text format."""
     prefix = "horaedb_shard_keeper_"
     states = [('{state="%s"}' % state, float(keeper.decision.do == state)) for state in (STANDBY, IDLE, WATCH, MOVE, RESTART)]
@@ -209,10 +76,18 @@ def metrics(keeper: Keeper, now: float) -> str:
         ("state", "gauge", "What the last decision was.", states),
         ("node_silence_seconds", "gauge", "For how long a data node has not answered.", silences),
         ("last_look_seconds", "gauge", "Unix time of the last decision.", [("", float(int(time.time())))]),
+        ("hung", "gauge", "Whether this host's member hangs.", [("", float(leadership.state(now) in (HUNG, LEFT)))]),
+        ("left", "gauge", "Whether it hangs, was cured too often and is left to a person.", [("", float(leadership.state(now) == LEFT))]),
     ]
-    for what, text in (("move", "Leadership moves"), ("restart", "Restarts of the only member")):
-        results = [('{result="%s"}' % result, float(keeper.counts["%s_%s" % (what, result)])) for result in ("done", "failed")]
-        rows.append((what + "s_total", "counter", text + " that were asked for.", results))
+    counts = {**keeper.counts, **leadership.counts}
+    for what, name, text in (
+        (MOVE, "moves", "Leadership moves"),
+        (RESTART, "restarts", "Restarts of the only member"),
+        (CURE, "cures", "Kills of this host's member because it hung"),
+        (REVOKE, "revokes", "Ends of a leader key that named somebody who couldn't lead"),
+    ):
+        results = [('{result="%s"}' % result, float(counts["%s_%s" % (what, result)])) for result in ("done", "failed")]
+        rows.append((name + "_total", "counter", text + " that were asked for.", results))
     lines = []
     for name, kind, text, samples in rows:
         lines += ["# HELP %s%s %s" % (prefix, name, text), "# TYPE %s%s %s" % (prefix, name, kind)]
@@ -249,14 +124,16 @@ class Watch:
         self.log = Log()
         self.stop = threading.Event()
         self._dry = dry
+        self._once = False
         self._lock = threading.Lock()
         # In a dry run nothing ever comes of it: say it again only now and then.
         self._keeper = Keeper(settings, time.monotonic(), 60.0 if dry else SETTLE)
+        self._leadership = LeaderWatch(settings, time.monotonic())
         self._asked: Dict[str, None] = {}
         self._written = time.monotonic() - METRICS_INTERVAL
 
     def start(self) -> None:
-        jobs: List[Tuple[str, Callable[[], None]]] = [("own", self._look_own)]
+        jobs: List[Tuple[str, Callable[[], None]]] = [(OWN, self._look_own)]
         jobs += [(name, self._look_node(name)) for name in self.settings.nodes]
         jobs += [(member.name, self._look_other(member)) for member in self.settings.others]
         for name, job in jobs:
@@ -272,16 +149,64 @@ class Watch:
                 # Whatever it was, the next question may go well; a thread that ended would leave its host unwatched.
                 self.log.change("poll " + name, str(error), "%s can't be judged: %s: %s" % (name, type(error).__name__, error))
             self._asked[name] = None
-            self.stop.wait(max(0.0, self.settings.interval - (time.monotonic() - began)))
+            interval = self._leadership.interval(began) if name == OWN else self.settings.interval
+            self.stop.wait(max(0.0, interval - (time.monotonic() - began)))
 
     def _look_own(self) -> None:
+        """One question at a time, and what follows from it at once: none is put to a hanging member before the last one was given up."""
+        seen: Optional[Own] = None
+        trouble, gone = "it hangs: it names itself leader and doesn't answer", False
         try:
-            seen: Optional[Own] = ask_own(self.settings)
-            trouble = ""
+            seen = ask_own(self.settings)
         except (CannotTell, Trouble, ValueError) as error:
-            seen, trouble = None, str(error)
+            trouble, gone = str(error), isinstance(error, Trouble) and error.gone
         with self._lock:
-            self._keeper.own(seen, trouble)
+            now = time.monotonic()
+            fit = self._keeper.fit(now, seen) if seen else []
+            self._keeper.own(None if seen and seen.hangs else seen, trouble)
+            self._leadership.look(seen, gone)
+            order = self._leadership.step(now, fit)
+            state, says = self._leadership.state(now), self._leadership.says(now)
+        self.log.change("leadership", state, says if state in (HUNG, LEFT) else "")
+        if order.do != NOTHING and not self._once:
+            self._fulfil(order)
+
+    def _fulfil(self, order: Order) -> None:
+        if order.do == NOTE:
+            self._note_end(order)
+            return
+        if self._dry:
+            done = Outcome("dry run, nothing done")
+        elif order.do == REVOKE:
+            done = Outcome(revoke(self.settings, order.lease))
+        else:
+            done = cure(self.settings, order.why, order.target)
+        with self._lock:
+            now = time.monotonic()
+            self._leadership.done(order, now, done.failure, done.left, done.noted)
+            state, says = self._leadership.state(now), self._leadership.says(now)
+        if done.left:
+            self.log.change("leadership", state, says)
+            return
+        what = "%s: %s" % (order.do, order.why)
+        if order.do == CURE:
+            facts = (what, order.target or "whom etcd elects", self.settings.member.name)
+            what = "%s: the leadership is to go to %s, and %s is to be killed" % facts
+        result = "failed: " + done.failure if done.failure else "done" + (", but " + done.remark if done.remark else "")
+        # A failure is tried again and again, and said once; what was done is said each time.
+        self.log.change("order", "%s %s %s" % (order.do, order.target, result), "%s: %s" % (what, result))
+        if not done.failure:
+            self.log.change("order", "", "")
+
+    def _note_end(self, order: Order) -> None:
+        with self._lock:
+            now = time.monotonic()
+            cured = self._leadership.cured(now)
+            self._leadership.done(order, now, "")
+        if cured is not None:
+            failure = note(self.settings, cured)
+            said = ", which couldn't be noted: " + failure if failure else ""
+            self.log.say("cure: member %s is well again after %g s%s" % (cured.member, cured.seconds, said))
 
     def _look_node(self, name: str) -> Callable[[], None]:
         def look() -> None:
@@ -299,7 +224,7 @@ class Watch:
     def _look_other(self, member: Member) -> Callable[[], None]:
         def look() -> None:
             with self._lock:
-                needed = self._keeper.leading()
+                needed = self._leadership.leads_etcd
             try:
                 seen = ask_other(self.settings, member) if needed else None
             except (CannotTell, Trouble, ValueError):
@@ -324,12 +249,13 @@ class Watch:
 
     def metrics(self) -> str:
         with self._lock:
-            return metrics(self._keeper, time.monotonic())
+            return metrics(self._keeper, self._leadership, time.monotonic())
 
     def status(self) -> str:
         with self._lock:
             now, keeper = time.monotonic(), self._keeper
             lines = ["%s: %s" % (keeper.decision.do, keeper.decision.why)]
+            lines.append("leadership: %s: %s" % (self._leadership.state(now), self._leadership.says(now)))
             for name, node in sorted(keeper.nodes.items()):
                 if node.failing is not None:
                     lines.append("%s: silent for %.1f s (%s)" % (name, keeper.silence(name, now), node.error))
@@ -363,7 +289,8 @@ class Watch:
                 self.write_metrics()
 
     def once(self) -> Decision:
-        """One look, for a person. It can't act: one look is no silence."""
+        """One look, for a person. It doesn't act: one look is no silence, and no hang."""
+        self._once = True
         self.start()
         end = time.monotonic() + 3 * self.settings.timeout
         wanted = 1 + len(self.settings.nodes) + len(self.settings.others)
@@ -410,7 +337,7 @@ def serve(watch: Watch) -> None:
 
 
 def main(arguments: Optional[List[str]] = None) -> int:
-    parser = argparse.ArgumentParser(description="Moves HoraeMeta's leadership before it forgets the shards of a silent data node.")
+    parser = argparse.ArgumentParser(description="Keeps the shards of a silent data node, and a leader that answers.")
     parser.add_argument("--config", required=True, help="the configuration, JSON")
     parser.add_argument("--once", action="store_true", help="one look: show it and end")
     parser.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
