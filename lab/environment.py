@@ -116,6 +116,8 @@ def _missing_packages(purpose: str, parts: Collection[str], distro: str) -> dict
             missing["openssh-client"] = "Ansible reaches the hosts by ssh"
         if shutil.which("mmdebstrap") is None and not image.exists(distro):
             missing["mmdebstrap"] = "makes the image of the hosts from Debian packages"
+    if TOOL in parts and shutil.which("ip") is None:
+        missing["iproute2"] = "the contract tests make a network of their own"
     if REGISTRY in parts and shutil.which("skopeo") is None:
         missing["skopeo"] = "the collection pulls images with it"
     return missing

@@ -12,6 +12,8 @@ from typing import Optional
 from lab.paths import ROOT
 
 FOLDER_VARIABLE = "LAB_REPORTS"
+# How the reason of a skip begins that is allowed where a scenario runs on real binaries, and nowhere else.
+ONLY_SIMULATORS = "only simulators play this"
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,12 @@ class Counts:
 
 
 @dataclass(frozen=True)
+class Skip:
+    test: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class Outcome:
     """How one stage ended. `counts` is None for stages that are no tests, such as a linter."""
 
@@ -32,6 +40,7 @@ class Outcome:
     seconds: float
     counts: Optional[Counts]
     problem: Optional[str] = None
+    skips: Sequence[Skip] = ()
 
     @property
     def failures(self) -> int:
@@ -62,13 +71,28 @@ def count(files: Iterable[Path]) -> Counts:
     return total
 
 
-def judge(stage: str, seconds: float, counts: Optional[Counts], problem: Optional[str]) -> Outcome:
+def skips(files: Iterable[Path]) -> list[Skip]:
+    cases = (case for path in files for case in ElementTree.parse(path).getroot().iter("testcase"))
+    return [Skip(case.get("name", ""), skipped.get("message", "")) for case in cases for skipped in case.iter("skipped")]
+
+
+def left_out(found: Iterable[Skip], real: bool) -> list[Skip]:
+    """What a stage may not leave out that has to run whole: anything but, where real binaries run, what only simulators play."""
+    return [skip for skip in found if not (real and skip.reason.startswith(ONLY_SIMULATORS))]
+
+
+def judge(
+    stage: str, seconds: float, counts: Optional[Counts], problem: Optional[str], skipped: Sequence[Skip] = (), wrong: Sequence[Skip] = ()
+) -> Outcome:
+    """`wrong`: those of the skipped tests that had to run."""
     if problem is None and counts is not None:
         if counts.failed:
             problem = f"{counts.failed} tests failed"
         elif not counts.passed:
             problem = "not one test ran"
-    return Outcome(stage, seconds, counts, problem)
+        elif wrong:
+            problem = f"{len(wrong)} tests were skipped that have to run"
+    return Outcome(stage, seconds, counts, problem, skipped)
 
 
 def table(outcomes: Sequence[Outcome], not_run: Sequence[str]) -> str:
@@ -80,10 +104,11 @@ def table(outcomes: Sequence[Outcome], not_run: Sequence[str]) -> str:
         verdict = f"  FAILED: {outcome.problem}" if outcome.problem else "  ok"
         lines.append(f"{outcome.stage:{width}}  {outcome.seconds:>5.0f} s {cells[0]:>7} {cells[1]:>7} {cells[2]:>8}{verdict}")
     lines += [f"{stage:{width}}  not run" for stage in not_run]
+    lines += [f"skipped in {outcome.stage}: {skip.test}: {skip.reason}" for outcome in outcomes for skip in outcome.skips]
     return "\n".join(lines)
 
 
 def closing_line(outcomes: Iterable[Outcome]) -> str:
     ended = list(outcomes)
-    passed = sum(outcome.counts.passed for outcome in ended if outcome.counts)
-    return f"{passed} passed, {sum(outcome.failures for outcome in ended)} failed"
+    counted = sum((outcome.counts for outcome in ended if outcome.counts), Counts())
+    return f"{counted.passed} passed, {sum(outcome.failures for outcome in ended)} failed, {counted.skipped} skipped"

@@ -1,4 +1,4 @@
-"""Two registries on loopback, one of which wants a login, and the simulators' images in them."""
+"""Two registries on loopback, one of which wants a login, and images of the programs under test in them."""
 
 from __future__ import annotations
 
@@ -12,12 +12,10 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[3]
 # Molecule starts pytest with neither folder on the path, so the imports below have to come after this (E402).
-sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "simulator")]
-
-import build  # noqa: E402
+sys.path.insert(0, str(ROOT))
 
 from lab.paths import TOOLS_BIN  # noqa: E402
-from tests.support import registry  # noqa: E402
+from tests.support import programs, registry  # noqa: E402
 from tests.support.oci import Layout  # noqa: E402
 from tests.support.operator import Operator  # noqa: E402
 from tests.support.registry import Registry  # noqa: E402
@@ -26,10 +24,11 @@ from tests.support.site import Site  # noqa: E402
 
 @dataclass(frozen=True)
 class Images:
-    """Name of the program -> its image as it was pushed, and the reference by tag and digest."""
+    """Name of the program -> its image as it was pushed, the reference by tag and digest, and the program itself."""
 
     layouts: Mapping[str, Layout]
     references: Mapping[str, str]
+    binaries: Mapping[str, Path]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -53,21 +52,20 @@ def locked_shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
         yield running
 
 
-def pushed(to: Registry, folder: Path, version: str) -> Images:
-    programs = build.build(folder / "programs", version=version)
-    layouts = {name: registry.image(folder / name, name, path) for name, path in programs.items()}
-    return Images(layouts, {name: to.push(layout, name, "v" + version) for name, layout in layouts.items()})
+def pushed(to: Registry, folder: Path, tag: str, binaries: Mapping[str, Path]) -> Images:
+    layouts = {name: registry.image(folder / name, name, path) for name, path in binaries.items()}
+    return Images(layouts, {name: to.push(layout, name, tag) for name, layout in layouts.items()}, binaries)
 
 
 @pytest.fixture(scope="session")
 def first(shop: Registry, tmp_path_factory: pytest.TempPathFactory) -> Images:
-    return pushed(shop, tmp_path_factory.mktemp("first"), "2.1.0")
+    return pushed(shop, tmp_path_factory.mktemp("first"), "v1", programs.given())
 
 
 @pytest.fixture
 def second(shop: Registry, tmp_path: Path) -> Images:
     """Images of the next version that nobody has pulled yet."""
-    return pushed(shop, tmp_path, "2.2.0")
+    return pushed(shop, tmp_path, "v2", programs.later(tmp_path / "programs", 1))
 
 
 @pytest.fixture(scope="session")

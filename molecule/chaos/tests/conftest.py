@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[3]
 # Molecule starts pytest with neither folder on the path, so the imports below have to come after this (E402).
-sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "simulator")]
+sys.path.insert(0, str(ROOT))
 
 # pytest takes fixtures by their names in this file (F401).
 from tests.support.operated import away, keys, left_whole, load, machines, on, operator, places, running  # noqa: E402, F401

@@ -1,8 +1,7 @@
-"""One host for all tests of this scenario, and images that hold the simulators."""
+"""One host for all tests of this scenario, and images that hold the programs under test."""
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -11,10 +10,9 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[3]
 # Molecule starts pytest with neither folder on the path, so the imports below have to come after this (E402).
-sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "simulator")]
+sys.path.insert(0, str(ROOT))
 
-import build  # noqa: E402
-from tests.support import container_image  # noqa: E402
+from tests.support import container_image, programs  # noqa: E402
 from tests.support.cluster import Cluster  # noqa: E402
 from tests.support.operator import Operator  # noqa: E402
 from tests.support.rows import Rows  # noqa: E402
@@ -29,8 +27,7 @@ def operator(inventory: Path, tmp_path_factory: pytest.TempPathFactory) -> Opera
 @pytest.fixture(scope="session")
 def binaries() -> dict[str, Path]:
     """The programs that the other scenarios deploy too."""
-    given = {"horaemeta-server": "HORAE_META_BIN", "horaedb-server": "HORAE_DB_BIN"}
-    return {name: Path(os.environ.get(variable) or ROOT / "build" / name) for name, variable in given.items()}
+    return programs.given()
 
 
 @pytest.fixture(scope="session")
@@ -45,8 +42,8 @@ def broken(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
 
     def made(flavour: str) -> str:
         folder = tmp_path_factory.mktemp(flavour)
-        program = build.build(folder / "programs", version="9.9.9", flavour=flavour)["horaedb-server"]
-        return container_image.archive(folder, {"horaedb-server": program}, flavour)
+        program = programs.broken(folder / "programs", flavour)[programs.DB]
+        return container_image.archive(folder, {programs.DB: program}, flavour)
 
     return made
 

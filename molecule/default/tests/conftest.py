@@ -12,14 +12,15 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[3]
 # Molecule starts pytest with neither folder on the path, so the imports below have to come after this (E402).
-sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "simulator")]
+sys.path.insert(0, str(ROOT))
 
-import build  # noqa: E402
+from tests.support import programs  # noqa: E402
 from tests.support.cluster import Cluster  # noqa: E402
 from tests.support.playbook import Run  # noqa: E402
 from tests.support.rows import Rows  # noqa: E402
 from tests.support.services import Process, process  # noqa: E402
 from tests.support.site import Site, Variables  # noqa: E402
+from tests.support.traffic import Refused  # noqa: E402
 
 MEMBER_UNITS = ("horaemeta", "horaedb-shard-keeper")
 NODE_UNITS = ("horaedb", "horaedb-meta-proxy")
@@ -67,7 +68,7 @@ def broken(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], str
     """broken("crash", "horaedb-server") is the path of that daemon, built to be broken in that way."""
 
     def path(flavour: str, program: str) -> str:
-        return str(build.build(tmp_path_factory.mktemp(flavour), version="9.9.9", flavour=flavour)[program])
+        return str(programs.broken(tmp_path_factory.mktemp(flavour), flavour)[program])
 
     return path
 
@@ -85,7 +86,22 @@ def processes(cluster: Cluster, on: Callable[[str], Any]) -> Callable[[], Proces
     return read
 
 
+# What systemd did with a unit, and what its daemon said when it died of itself.
+LAST_WORDS = "journalctl --unit=%s --lines=6 --no-pager --output=short-precise; grep -ahE 'panic|SIGSEGV' /var/log/horaemeta/* /var/log/horaedb/* | tail -n 4"
+
+
 @pytest.fixture(autouse=True)
-def left_whole(cluster: Cluster) -> Iterator[None]:
+def left_whole(cluster: Cluster, operator: Operator, failed: Callable[[], bool], on: Callable[[str], Any]) -> Iterator[None]:
+    """After a test that failed it is made whole, or one failure makes many. What its daemons said is shown: a real one may have died by itself."""
     yield
-    cluster.assert_whole()
+    if failed():
+        for host, unit in [*((host, "horaemeta") for host in cluster.members), *((host, "horaedb") for host in cluster.nodes)]:
+            print("%s, %s:\n%s" % (host, unit, on(host).run(LAST_WORDS, unit).stdout))
+    try:
+        assert not failed(), "the test failed"
+        cluster.assert_whole()
+    except (AssertionError, Refused):
+        operator.run()
+        cluster.assert_whole(60)
+        if not failed():
+            raise

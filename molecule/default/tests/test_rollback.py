@@ -42,9 +42,9 @@ def assert_the_good_configuration_is_green(operator: Operator, before: Processes
     ("unit", "variables", "last_words"),
     [
         # One millisecond for etcd's start: it parses, and HoraeMeta gives up each time.
-        ("horaemeta", {"horaemeta_settings": {"etcd-start-timeout-ms": 1}}, "start embedded etcd"),
+        ("horaemeta", {"horaemeta_settings": {"etcd-start-timeout-ms": 1}}, "start etcd server timeout"),
         # No etcd at that address: HoraeDB starts and answers, and never gets a shard's lock.
-        ("horaedb", {"horaedb_settings": {"cluster_deployment": {"etcd_client": {"server_addrs": ["127.0.0.1:9"]}}}}, "127.0.0.1:9"),
+        ("horaedb", {"horaedb_settings": {"cluster_deployment": {"etcd_client": {"server_addrs": ["127.0.0.1:9"]}}}}, "Failed to grant lease"),
     ],
 )
 def test_a_configuration_that_never_gets_ready(

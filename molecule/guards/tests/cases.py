@@ -36,6 +36,7 @@ class Case:
     hosts: Mapping[str, Variables] = field(default_factory=dict)
     groups: Mapping[str, Sequence[str]] = field(default_factory=dict)
     arguments: Sequence[str] = ()
+    prefix: Sequence[str] = ()
     also: Sequence[str] = ()
     title: str = ""
 
@@ -55,6 +56,11 @@ def etcd_client(**values: object) -> Variables:
 STATIC = [
     Case("inventory.members", ["no HoraeMeta member", "horaemeta_group"], groups={"horaemeta": []}),
     Case("inventory.nodes", ["no HoraeDB data node", "horaedb_group"], groups={"horaedb": []}),
+    Case("inventory.variable", ["meta1, meta2, meta3, db1, db2, db3", "horeadb_http_port", "Did you mean horaedb_http_port"], {"horeadb_http_port": 5441}),
+    Case("inventory.variable", ["db2", "horaedb_porst", "Did you mean"], hosts={"db2": {"horaedb_porst": 1}}, title="our prefix"),
+    Case("inventory.variable", ["horaedb_dowtime", "Did you mean horaedb_downtime"], arguments=["-e", "horaedb_dowtime=end"], title="on the command line"),
+    Case("inventory.group", ["spare", "horeadb", "Did you mean horaedb"], groups={"horeadb": ["spare"]}),
+    Case("run.strategy", ["free", "ANSIBLE_STRATEGY=linear"], prefix=["env", "ANSIBLE_STRATEGY=free"]),
     Case("value.type", ["meta2", "horaemeta_http_port", "'abc'", "whole number"], hosts={"meta2": {"horaemeta_http_port": "abc"}}),
     Case("value.missing", ["meta1, meta2, meta3", "horaemeta_binary is not set", "README"], {"horaemeta_binary": None}),
     Case(
@@ -297,6 +303,7 @@ FRESH = [
         groups={"horaedb": ["db1", "db2", "db3", "spare"]},
         title="one machine under two names with two addresses",
     ),
+    Case("run.forks", ["forks is 1", "2 members", "--forks 3"], arguments=["--forks", "1"]),
     Case("bootstrap.partial", ["meta1, meta2, db1, db2, db3", "no cluster lives", "--limit"], arguments=["--limit", "meta3"]),
 ]
 

@@ -11,11 +11,12 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[3]
 # Molecule starts pytest with neither folder on the path, so the imports below have to come after this (E402).
-sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "simulator")]
+sys.path.insert(0, str(ROOT))
 
-import build  # noqa: E402
 from lab import hosts as lab_hosts  # noqa: E402
 from lab.model import Lab  # noqa: E402
+from tests.support import programs  # noqa: E402
+from tests.support.machines import Machines  # noqa: E402
 from tests.support.site import Site  # noqa: E402
 
 # Inventory host -> testinfra's host.
@@ -27,7 +28,7 @@ def binaries(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of broken builds, one folder for each way of being broken."""
     folder = tmp_path_factory.mktemp("binaries")
     for flavour in ("crash", "badglibc"):
-        build.build(folder / flavour, version="9.9.9", flavour=flavour)
+        programs.broken(folder / flavour, flavour)
     return folder
 
 
@@ -44,6 +45,11 @@ def hosts(site: Site, on: Callable[[str], Any]) -> Hosts:
     every["meta1"].check_output("id plain 2>&- || useradd --create-home --shell /bin/bash plain && echo plain:a-password | chpasswd")
     every["nopy"].check_output("printf '#!/bin/sh\\necho systemd 241\\n' > /usr/local/bin/systemctl && chmod +x /usr/local/bin/systemctl")
     return every
+
+
+@pytest.fixture(scope="session")
+def machines(inventory: Path) -> Machines:
+    return Machines(inventory)
 
 
 @pytest.fixture(scope="session")

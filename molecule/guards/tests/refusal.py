@@ -20,7 +20,7 @@ def filled(text: str, site: Site) -> str:
 
 def run(site: Site, case: Case, *arguments: str) -> Run:
     everywhere, hosts = json.loads(filled(json.dumps([case.everywhere, case.hosts]), site))
-    return site.run(*case.arguments, *arguments, everywhere=everywhere, hosts=hosts, groups=case.groups)
+    return site.run(*case.arguments, *arguments, everywhere=everywhere, hosts=hosts, groups=case.groups, prefix=case.prefix)
 
 
 def assert_refused(ended: Run, case: Case, site: Site) -> None:

@@ -50,8 +50,10 @@ def test_what_the_hosts_say_together_is_refused(case: Case, site: Site) -> None:
 def test_data_nodes_that_hold_data_under_empty_members_are_refused(site: Site, hosts: Hosts) -> None:
     """Breaks when a HoraeMeta that starts from nothing may be put over the files of an earlier cluster."""
     hosts["db1"].check_output("mkdir -p /var/lib/horaedb/store && echo rows > /var/lib/horaedb/store/1.sst")
-    ended = site.run()
-    hosts["db1"].check_output("rm -r /var/lib/horaedb")
+    try:
+        ended = site.run()
+    finally:
+        hosts["db1"].check_output("rm -r /var/lib/horaedb")
     assert_refused(ended, STALE_DATA, site)
 
 

@@ -42,14 +42,31 @@ def test_what_a_living_cluster_can_not_become_is_refused(case: Case, site: Site)
     assert Counter(ended.executions.values()) == Counter([2]) and {module for _host, module in ended.executions} == {"horaedb.cluster.operation"}
 
 
+def test_another_data_directory_of_members_that_live_is_refused_after_a_second_look(site: Site) -> None:
+    """Breaks when the second look, which is for what a dead run has started meanwhile, is taken for an answer whatever it sees."""
+    ended = site.run(everywhere={"horaemeta_data_dir": "/var/lib/elsewhere"})
+    assert ended.rc != 0
+    assert_said(ended, ["[live.member-empty]", "meta1", "/var/lib/elsewhere/etcd is empty"])
+
+
+def test_groups_of_other_names_are_the_same_cluster(site: Site) -> None:
+    """Breaks when plays of site.yml have no host, or take hosts for new ones, because the inventory calls its groups otherwise."""
+    groups = {"horaemeta": [], "horaedb": [], "tsdb_meta": site.group("horaemeta"), "tsdb_data": site.group("horaedb")}
+    ended = site.run(everywhere={"horaemeta_group": "tsdb_meta", "horaedb_group": "tsdb_data"}, groups=groups)
+    assert (ended.rc, ended.changed) == (0, 0)
+    assert {*groups["tsdb_meta"], *groups["tsdb_data"]} <= set(ended.recap)
+
+
 def test_a_planned_downtime_is_not_ended_by_the_way(site: Site, cluster: Cluster) -> None:
     """Breaks when site.yml starts a data node that somebody has taken out, under their hands."""
     etcd = "http://%s:2379/v3/kv/" % next(iter(cluster.members.values()))
     key = {"key": base64.b64encode(b"/ansible/horaedb.cluster/defaultCluster/downtimes").decode()}
     note = b'{"db2": {"since": "2026-11-24T10:00:00Z", "who": "ann"}}'
     post(etcd + "put", {**key, "value": base64.b64encode(note).decode()})
-    ended = run(site, DOWNTIME)
-    post(etcd + "deleterange", key)
+    try:
+        ended = run(site, DOWNTIME)
+    finally:
+        post(etcd + "deleterange", key)
     assert_refused(ended, DOWNTIME, site)
 
 

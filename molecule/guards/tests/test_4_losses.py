@@ -11,6 +11,7 @@ from conftest import ROOT, Hosts
 from refusal import assert_refused, assert_said
 
 from tests.support.cluster import Cluster, until
+from tests.support.machines import Machines
 from tests.support.rows import Rows
 from tests.support.services import Process, process
 from tests.support.site import Site
@@ -22,13 +23,11 @@ def processes(hosts: Hosts, unit: str, names: object) -> dict[str, Process]:
     return {name: process(hosts[name], unit) for name in names}  # type: ignore[attr-defined]
 
 
-def test_a_disk_without_room_for_an_update_keeps_what_runs(site: Site, hosts: Hosts, cluster: Cluster) -> None:
+def test_a_disk_without_room_for_an_update_keeps_what_runs(site: Site, hosts: Hosts, cluster: Cluster, machines: Machines) -> None:
     """Breaks when one full disk lets other hosts be restarted, or when the update can't simply be taken back."""
     before = processes(hosts, "horaedb", cluster.nodes)
-    # A filesystem of its own since the first deployment.
-    hosts["db1"].check_output("mount -o remount,size=64m /opt/horaedb")
-    ended = site.run(everywhere={"horaedb_settings": {"logger": {"level": "warn"}}})
-    hosts["db1"].check_output("mount -o remount,size=600m /opt/horaedb")
+    with machines.full_disk("db1", "/opt/horaedb"):
+        ended = site.run(everywhere={"horaedb_settings": {"logger": {"level": "warn"}}})
     assert ended.rc != 0
     assert_said(ended, ["/opt/horaedb", "MiB free", "are wanted", "make room"])
     assert {host: counts["failed"] for host, counts in ended.recap.items() if host in before} == {"db1": 1, "db2": 0, "db3": 0}
@@ -42,9 +41,11 @@ def test_an_emptied_member_is_not_started_again(site: Site, hosts: Hosts, cluste
     """Breaks when etcd is started on an empty directory under the name of a member that the others still know."""
     before = processes(hosts, "horaemeta", ("meta1", "meta2"))
     hosts["meta3"].check_output("systemctl stop horaemeta && mv /var/lib/horaemeta/etcd /var/lib/horaemeta/aside")
-    ended = site.run()
-    started = hosts["meta3"].service("horaemeta").is_running
-    hosts["meta3"].check_output("mv /var/lib/horaemeta/aside /var/lib/horaemeta/etcd")
+    try:
+        ended = site.run()
+        started = hosts["meta3"].service("horaemeta").is_running
+    finally:
+        hosts["meta3"].check_output("mv /var/lib/horaemeta/aside /var/lib/horaemeta/etcd")
     assert_refused(ended, EMPTIED_MEMBER, site)
     assert not started
     assert processes(hosts, "horaemeta", ("meta1", "meta2")) == before

@@ -36,7 +36,7 @@ def test_the_second_of_two_playbooks_is_refused_while_the_first_one_works(operat
         second.append(operator.refused("downtime", "--limit", "db3", extra={"horaedb_downtime": "begin"}, says=(*me, lock["since"], lock["id"])))
 
     # The gate before the node goes down is the step after the lock was taken.
-    operator.done("restart", "--limit", "db1", watch=once("TASK [horaedb.cluster.horaedb : See that nothing else is missing", do=interfere))
+    operator.done("restart", "--limit", "db1", watch=once("TASK [Wait until nothing else is missing", do=interfere))
     assert second, "the first one ended too early"
     assert keys.downtimes() == {}
     cluster.assert_whole()

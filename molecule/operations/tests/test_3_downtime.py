@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import Callable
 
+from tests.support import hangs
 from tests.support.cluster import SHARDS, Cluster, pass_time, until
 from tests.support.keys import Keys
 from tests.support.load import Load
@@ -16,8 +17,8 @@ from tests.support.traffic import Refused
 
 BEGIN = {"horaedb_downtime": "begin"}
 END = {"horaedb_downtime": "end"}
-PROOF = "TASK [horaedb.cluster.operation : Prove the cluster"
-GATE = "See that nothing else is missing before this node goes down"
+VERIFICATION = "PLAY [Verify the cluster"
+GATE = "Wait until nothing else is missing before this node goes down"
 # A host out of containers is back within seconds of its reboot; what Ansible needs to notice comes on top, and a real one needs minutes.
 LONGEST_REBOOT = 40.0
 
@@ -43,14 +44,16 @@ def test_a_node_is_away_for_longer_than_horaemeta_waits(
         assert not machines.runs("db1", "horaedb") and set(keys.downtimes()) == {"db1"}
         pass_time(away, since=began)
         assert set(cluster.view()) == SHARDS
-        cluster.move_leader(next(host for host in cluster.members if host != cluster.leader()))
+        # The new leader of a cluster without keepers must not hang.
+        if not hangs.CHANCE:
+            cluster.move_leader(next(host for host in cluster.members if host != cluster.leader()))
         assert cluster.view() == view
         run = operator.done("downtime", "--limit", "db1", extra=END)
     assert machines.on("db1").service("horaedb").is_enabled
     seconds = [float(found) for found in re.findall(r"away for (?:about )?(\d+(?:\.\d+)?) s", run.output)]
     assert seconds and away - 2 <= seconds[0] <= away + 120, run.output
     after = running()
-    assert {place for place in before if after[place].pid != before[place].pid and place[1] != KEEPER} == {("db1", "horaedb")}
+    assert {place for place in before if after[place].pid != before[place].pid and place[1] not in (KEEPER, hangs.CHANCE and "horaemeta")} == {("db1", "horaedb")}
     assert cluster.assert_whole() == view
 
 
@@ -81,7 +84,7 @@ def test_a_node_comes_back_whatever_else_is_wrong(operator: Operator, cluster: C
         with machines.killed("db2", "horaedb"):
             until(lambda: keys.differs(view), 15)
             # It would wait for db2 until its time is over.
-            run = operator.run("downtime", "--limit", "db1", extra=END, watch=lambda line: PROOF in line)
+            run = operator.run("downtime", "--limit", "db1", extra=END, watch=lambda line: VERIFICATION in line)
             assert run.rc == -signal.SIGKILL, run.output
             assert machines.runs("db1", "horaedb") and keys.downtimes() == {}
         operator.done("site")

@@ -6,12 +6,16 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.support import hangs
 from tests.support.cluster import Cluster, until
 from tests.support.keys import Keys
 from tests.support.kills import daemons
 from tests.support.load import Load
 from tests.support.machines import KEEPER, Machines
 from tests.support.operator import Operator, processes
+
+# HoraeMeta forgets a node 10 s after its last heartbeat, at a tick that comes each 5 s; the lock has to live on.
+FROZEN = 18
 
 
 @pytest.fixture
@@ -26,12 +30,19 @@ def forgotten(cluster: Cluster, lost: set[int]) -> str | None:
     return "the view still has shards %s" % sorted(still) if still else None
 
 
+def short_locks(keys: Keys, shards: set[int]) -> str | None:
+    left = {shard: seconds for shard, seconds in keys.shard_locks().items() if shard in shards}
+    return None if set(left) == shards and min(left.values()) >= FROZEN else "the locks live for %s" % left
+
+
 def test_forgotten_shards_of_a_node_that_still_serves_them_are_put_back(
     operator: Operator, cluster: Cluster, load: Load, keys: Keys, machines: Machines, unprotected: None  # noqa: ARG001
 ) -> None:
     """Breaks when the view is believed to follow a node that reports no change, or when a dry run repairs, or a repair deploys."""
     view, places = cluster.assert_whole(), daemons(cluster)
     lost = {shard for shard, host in view.items() if host == "db3"}
+    # A process renews its locks first when three quarters of their 30 s are over: frozen shortly before it loses them, panics, and serves nothing.
+    until(lambda: short_locks(keys, lost), 30)
     with load.phase("`repair.yml`, the shards of a node that was silent for more than 10 s"):
         with machines.frozen("db3", "horaedb"):
             until(lambda: forgotten(cluster, lost), 25)
@@ -40,14 +51,15 @@ def test_forgotten_shards_of_a_node_that_still_serves_them_are_put_back(
         planned = operator.done("repair", "--check")
         shards = ", ".join(map(str, sorted(lost)))
         assert any("%s " % shards in line and "forgotten, to be put back on data node db3" in line for line in planned.output.splitlines())
+        # A change that nobody has applied yet, as a failed upgrade leaves it, keeps nobody from a repair, and isn't applied by it.
         change = {"horaedb_settings": {"query_engine": {"read_parallelism": 7}}}
-        operator.refused("repair", says=("db3", "isn't as the inventory asks for", "stage generation"), **change)
-        assert processes(machines.on, places) == before and forgotten(cluster, lost) is None
-        operator.done("repair")
+        operator.done("repair", hosts=dict.fromkeys(cluster.nodes, change))
     assert cluster.assert_whole() == view
     assert keys.topology_type() == "static"
     after = processes(machines.on, places)
-    assert {place for place in before if after[place].pid != before[place].pid} == {("db3", "horaedb")}
+    assert {place for place in before if after[place].pid != before[place].pid and not (hangs.CHANCE and place[1] == "horaemeta")} == {("db3", "horaedb")}
+    # It refuses where a host isn't as the inventory asks for.
+    operator.done("restart", "--check")
     assert keys.journal()[-1]["operation"]["what"].startswith("repair")
 
 

@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
-from tests.support import kills
+from tests.support import kills, programs
 from tests.support.cluster import Cluster, until
 from tests.support.keys import Keys
 from tests.support.kills import half_done
 from tests.support.load import Load
 from tests.support.machines import KEEPER, Machines
-from tests.support.operator import Operator, built
+from tests.support.operator import Operator
 from tests.support.playbook import Run
 from tests.support.services import process
 
@@ -84,7 +84,7 @@ def test_an_upgrade_killed_anywhere_is_completed(
     """Breaks when an interrupted upgrade leaves a host with the old process, or restarts one that is done."""
     view = cluster.assert_whole()
     old = {place: process(on(place[0]), place[1]).generation for place in places}
-    killer.kill("upgrade", extra={"horae_allow_downgrade": True}, **built(tmp_path, "2.1.1"))
+    killer.kill("upgrade", **programs.variables(programs.later(tmp_path, 3)))
     killer.assert_whole()
     assert {place for place in places if process(on(place[0]), place[1]).generation == old[place]} == {
         place for place in places if place[1] in (KEEPER, "horaedb-meta-proxy")

@@ -32,11 +32,15 @@ def test_the_archive_holds_what_operators_use_and_nothing_else(repository: Any) 
     tops = {member.name.split("/")[0] for member in members}
     assert tops <= {
         "CHANGELOG.rst",
+        "CODE_OF_CONDUCT.md",
+        "CONTRIBUTING.md",
         "FILES.json",
         "LICENSE",
         "MANIFEST.json",
         "README.md",
+        "SECURITY.md",
         "ansible.cfg",
+        "bindep.txt",
         "changelogs",
         "docs",
         "inventories",

@@ -6,8 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from lab.reports import ONLY_SIMULATORS
 from tests.support import fingerprint, playbook
-from tests.support.cluster import Cluster
+from tests.support.cluster import Cluster, until
+from tests.support.hangs import Hangs
+from tests.support.keys import Keys
+from tests.support.load import daemons_of
 from tests.support.machines import Machines
 from tests.support.rows import Rows
 from tests.support.services import process
@@ -69,5 +75,22 @@ def test_the_only_host_is_rebooted(inventory: Path, cluster: Cluster) -> None:
     run = playbook.run("playbooks/downtime.yml", inventory, variables={**CHANGE, "horaedb_downtime_reboot": True})
     assert run.rc == 0, run.output
     assert machines.boot_id("one") != boot
+    assert cluster.assert_whole() == view
+    rows.assert_kept()
+
+
+def test_the_only_member_hangs_and_its_keeper_has_it_restarted(inventory: Path, cluster: Cluster, on: Callable[[str], Any]) -> None:
+    """Breaks when a member that has nobody to hand its leadership to hangs on, or when its data node is forgotten meanwhile."""
+    if daemons_of(cluster) == "real":
+        pytest.skip(ONLY_SIMULATORS + ": a leader that hangs when it is asked to")
+    machines, rows, hangs = Machines(inventory), Rows(cluster, "hung"), Hangs(cluster, Keys(cluster), on)
+    rows.write()
+    view = cluster.assert_whole()
+    with Reader(rows.readers()) as reader, hangs.met("one"):
+        machines.crash("one", "horaemeta")
+        # Started again, and elected once the key of its former life is over: it hangs then, is cured, and has to do it once more.
+        until(hangs.uncured, 60)
+        until(cluster.problem, 45)
+    print("outages: %s" % reader.outages("one"))
     assert cluster.assert_whole() == view
     rows.assert_kept()
