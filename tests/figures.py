@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""Puts the figures of the last test run into a document: `figures.py FOLDER FILE`, between two markers in the file.
+"""Puts the figures of the last test runs into a document: `figures.py FOLDER FILE`, between markers in the file.
 
-The scenarios `operations` and `chaos` leave them in build/figures, one line of JSON for each thing they did beside a
-writer and readers (tests/support/load.py).
+The scenarios `operations` and `chaos` leave them in build/figures, in a folder for real daemons and one for simulators: one
+line of JSON for each thing they did beside a writer and readers (tests/support/load.py). Each kind has markers of its own, and
+a kind that was not run keeps the table that it had.
 """
 
 from __future__ import annotations
@@ -14,8 +15,10 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-BEGIN = "<!-- figures: begin, written by tests/figures.py -->"
-END = "<!-- figures: end -->"
+# As tests/support/load.py calls them -> as a reader does.
+KINDS = {"real": "the real daemons", "simulators": "the simulators"}
+BEGIN = "<!-- figures of %s: begin, written by tests/figures.py -->"
+END = "<!-- figures of %s: end -->"
 HEAD = (
     "what was done",
     "took",
@@ -34,7 +37,7 @@ class NoFigures(Exception):
 
 def load(folder: pathlib.Path) -> list[Record]:
     """Raises NoFigures."""
-    lines = [line for path in sorted(folder.glob("*.jsonl")) for line in path.read_text(encoding="utf-8").splitlines()]
+    lines = [line for path in sorted(folder.glob("*/*.jsonl")) for line in path.read_text(encoding="utf-8").splitlines()]
     if not lines:
         raise NoFigures("%s has no figures; they are written by: make molecule SCENARIO=operations, and SCENARIO=chaos" % folder)
     return [json.loads(line) for line in lines]
@@ -57,7 +60,7 @@ def _row(record: Record) -> tuple[str, ...]:
 
 
 def preamble(records: Sequence[Record]) -> str:
-    daemons = " and ".join(sorted({"real daemons" if record["daemons"] == "real" else "the simulators" for record in records}))
+    [daemons] = {KINDS[record["daemons"]] for record in records}
     cores = ", ".join(sorted({str(record["cores"]) for record in records}))
     return (
         "Measured with %s on one machine of %s cores, which hosts, controller, writer and readers shared: one table of each data node read 5 times "
@@ -65,13 +68,14 @@ def preamble(records: Sequence[Record]) -> str:
     )
 
 
-def put(text: str, content: str) -> str:
-    """The text with `content` between the markers; raises NoFigures."""
-    before, begin, rest = text.partition(BEGIN)
-    _old, end, after = rest.partition(END)
+def put(text: str, kind: str, content: str) -> str:
+    """The text with `content` between the markers of this kind; raises NoFigures."""
+    first, last = BEGIN % KINDS[kind], END % KINDS[kind]
+    before, begin, rest = text.partition(first)
+    _old, end, after = rest.partition(last)
     if not begin or not end:
-        raise NoFigures("it has no lines `%s` and `%s`, between which the table goes" % (BEGIN, END))
-    return "%s%s\n%s\n%s%s" % (before, BEGIN, content, END, after)
+        raise NoFigures("it has no lines `%s` and `%s`, between which the table goes" % (first, last))
+    return "%s%s\n%s\n%s%s" % (before, first, content, last, after)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -81,7 +85,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         records = load(options.folder)
-        text = put(options.file.read_text(encoding="utf-8"), preamble(records) + "\n\n" + table(records))
+        text = options.file.read_text(encoding="utf-8")
+        for kind in KINDS:
+            if found := [record for record in records if record["daemons"] == kind]:
+                text = put(text, kind, preamble(found) + "\n\n" + table(found))
     except NoFigures as error:
         print("figures: %s: %s" % (options.file, error), file=sys.stderr)
         return 1

@@ -31,7 +31,12 @@ def test_dynamic(told: Any, capture: Capture) -> None:
 @told_by(replay_unopenable)
 @cases(UNOPENABLE)
 def test_dynamic_on_local_disks(told: Any, capture: Capture) -> None:
-    assert capture.unlike(told[capture.id]) == []
+    reply = told[capture.id]
+    if capture.case.startswith("select"):
+        # The captured one was asked through another node; where the table's own node is asked, it is worded otherwise (test_contract_answers.py).
+        assert reply.status == capture.status and "status:Recovering" in reply.text
+    else:
+        assert capture.unlike(reply) == []
 
 
 def test_there_are_104() -> None:

@@ -17,8 +17,8 @@ def test_the_first_start_and_a_quick_restart_take_seconds(told: Any) -> None:
 
 @told_by(failover)
 def test_a_dead_node_is_out_until_its_locks_run_out(told: Any) -> None:
-    """24.5 s on the real ones: the map after 10 to 15 s, the locks after 20 to 30 s, then the next tick."""
-    assert 17 < told["failover"] < 50
+    """16.6 to 24.5 s on the real ones: the map after 10 to 15 s; the locks after a quarter to the whole of their 30 s; then the next tick."""
+    assert 10 < told["failover"] < 50
     assert told["read after the failover"] == told["written"]
 
 
@@ -86,4 +86,6 @@ def test_a_new_node_gets_shards_within_seconds(told: Any) -> None:
 
 @told_by(growth)
 def test_an_affinity_for_a_shard_that_does_not_exist_takes_a_node_out(told: Any) -> None:
-    assert sorted(told["with affinities"]) == [0, 0, 0, 1, 7]
+    """The first node of the ring that its names make."""
+    assert sorted(told["with an affinity"]) == [0, 2, 3, 3]
+    assert told["without it"] == [2, 2, 2, 2]

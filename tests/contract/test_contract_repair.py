@@ -22,7 +22,7 @@ def test_every_shard_is_back_with_its_rows(told: Any) -> None:
 def test_the_cluster_is_static_afterwards_and_scheduled_as_such(told: Any) -> None:
     """Breaks when the topology type, or a leader with the dynamic scheduler, is left behind."""
     assert told["topology type"] == "static"
-    assert "invalid topology type" in told["scheduler"]
+    assert "invalid topology type" in told["scheduler"].text
     assert told["again"] == {}
 
 

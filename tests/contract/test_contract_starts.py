@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import pytest
@@ -11,10 +10,13 @@ from stories.starts import SECRET, data_nodes, members
 from stories.telling import told_by
 
 
-@pytest.mark.parametrize("case", ["missing file", "malformed", "unknown root table", "bad duration", "bad enum", "no type"])
+@pytest.mark.parametrize(
+    "case", ["missing file", "malformed", "unknown root table", "bad duration", "bad enum", "no type", "RocksDB with a key"]
+)
 @told_by(data_nodes)
 def test_a_bad_configuration_is_101(told: Any, case: str) -> None:
     assert told[case].code == 101, told[case]
+    assert "Failed to parse config." in told[case].err or case == "missing file"
 
 
 @told_by(data_nodes)
@@ -28,8 +30,8 @@ def test_a_parse_error_prints_the_whole_file(told: Any) -> None:
         ("no wal", "RocksDB WAL not bundled!"),
         ("RocksDB", "RocksDB WAL not bundled!"),
         ("no cluster name", "cluster_name"),
-        ("unknown cluster", "cluster not found"),
-        ("cluster name by environment", "cluster not found"),
+        ("unknown cluster", "Fail to create default schema"),
+        ("cluster name by environment", "Fail to create default schema"),
         ("no scheme in meta_addr", ""),
         ("meta away", "refused"),
         ("port in use", "in use"),
@@ -56,7 +58,8 @@ def test_a_typo_below_the_root_is_ignored(told: Any) -> None:
 
 @told_by(data_nodes)
 def test_the_whole_configuration_is_printed_twice(told: Any) -> None:
-    assert len(re.findall(r"^\[cluster_deployment\.etcd_client\.tls\]$", told["log of a good start"], re.MULTILINE)) == 2
+    """As Rust writes its values for debugging, once on one line and once on many; secrets are in them."""
+    assert told["log of a good start"].count("config:Config {") == 2
     assert "[cluster_deployment.etcd_client.tls]" in told["effective config"]
 
 
@@ -88,6 +91,7 @@ def test_a_member_logs_its_whole_configuration(told: Any) -> None:
     assert "default-cluster-shard-total" in told["log"]
 
 
+@pytest.mark.unrecorded("real ones aren't simulators")
 @told_by(members)
 def test_the_simulator_announces_itself(told: Any, binaries: Binaries) -> None:
     """A real one has no such page."""
@@ -95,4 +99,4 @@ def test_the_simulator_announces_itself(told: Any, binaries: Binaries) -> None:
         assert told["announcement"].status == 404
     else:
         assert told["announcement"].body["simulator"] is True
-        assert "simulator" in told["version"].out and "simulator" in told["log"]
+        assert "simulator" in told["version"].err and "simulator" in told["log"]

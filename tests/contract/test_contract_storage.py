@@ -11,14 +11,21 @@ from stories.telling import told_by
 @told_by(object_store_away)
 def test_a_flush_reaches_the_bucket(told: Any) -> None:
     assert told["flush"] == {"success": ["old"], "failed": []}
-    assert told["objects"] == 1
+    # One SST: itself, and what it says of itself.
+    assert told["objects"] == 2
 
 
 @told_by(object_store_away)
 def test_a_missing_bucket_shows_only_in_the_flush(told: Any) -> None:
     assert told["acknowledged without a bucket"] == 2
     assert sorted(told["flush without a bucket"]["failed"]) == ["old", "unsafe"]
-    assert told["flush with the bucket again"]["failed"] == []
+
+
+@told_by(object_store_away)
+def test_a_table_whose_flush_failed_is_not_flushed_before_a_restart(told: Any) -> None:
+    """Whatever has become of the bucket meanwhile."""
+    assert sorted(told["flush with the bucket again"]["failed"]) == ["old", "unsafe"]
+    assert told["flush after a restart"]["failed"] == []
 
 
 @told_by(object_store_away)
@@ -29,9 +36,10 @@ def test_without_its_object_store_a_node_starts_and_acknowledges(told: Any) -> N
 
 
 @told_by(nothing_behind)
-def test_without_a_broker_the_node_ends_at_once(told: Any) -> None:
-    code, seconds, log = told["no broker"]
-    assert code == 1 and seconds < 8
+def test_without_a_broker_the_node_ends_soon(told: Any) -> None:
+    """After six attempts, with pauses by chance between them: 2 to 10 s on the real ones."""
+    code, log = told["no broker"]
+    assert code == 1 and told["without a broker for"] < 20
     assert "OpenKafka" in log and "RetryFailed" in log
 
 

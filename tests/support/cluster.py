@@ -59,17 +59,19 @@ class Cluster:
         return hosts[0]
 
     def move_leader(self, host: str) -> None:
-        """To the member on `host`; returns when all members see it there."""
-        leader = self.leader()
-        if leader != host:
-            post("http://%s:8080/api/v1/etcd/moveLeader" % self.members[leader], {"memberName": host}, timeout=10)
-        until(lambda: None if self._led_by(host) else "%s doesn't lead" % host, 15)
+        """To the member on `host`; returns when all members see it there, and it answers: it may hang, and be asked again when it is back."""
+        until(lambda: self._moved(host), 60)
 
-    def _led_by(self, host: str) -> bool:
+    def _moved(self, host: str) -> str | None:
         try:
-            return self.leader() == host
-        except Refused:
-            return False
+            leader = self.leader()
+            if leader == host:
+                self.view()
+                return None
+            post("http://%s:8080/api/v1/etcd/moveLeader" % self.members[leader], {"memberName": host}, timeout=10)
+        except Refused as refused:
+            return str(refused)
+        return "%s doesn't lead" % host
 
     def view(self) -> dict[int, str]:
         """Shard -> host of the node that HoraeMeta maps it to."""

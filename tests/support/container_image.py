@@ -1,4 +1,4 @@
-"""Images that run the simulators, out of what a lab host has itself: no registry, no builder, one layer."""
+"""Images that run the daemons, real ones or simulators, out of what a lab host has itself: no registry, no builder, one layer."""
 
 from __future__ import annotations
 
@@ -13,28 +13,33 @@ from collections.abc import Mapping
 from lab import engine, image, recipe
 from tests.support import oci
 
-# Python and etcd, which the simulators need, with the libraries that they are linked against.
+# Python and etcd, which the simulators need, with the libraries that they and the daemons are linked against.
 _TAR = """
 programs="$(readlink -f /usr/bin/python3) /usr/bin/etcd /usr/bin/setpriv"
 library="/usr/lib/$(basename $(readlink -f /usr/bin/python3))"
-linked=$(for file in $programs $library/lib-dynload/*.so; do ldd $file 2>/dev/null; done | grep -o '/[^ ]*' | grep -v ':$' | sort -u)
+files="$programs $(find $library/lib-dynload /given -type f)"
+missing=$(for file in $files; do ldd $file 2>/dev/null; done | grep 'not found' | sort -u)
+[ -z "$missing" ] || { echo "a lab host lacks libraries: $missing" >&2; exit 1; }
+linked=$(for file in $files; do ldd $file 2>/dev/null; done | grep -o '/[^ ]*' | grep -v ':$' | sort -u)
 exec tar --create --dereference --exclude=*/test --exclude=*/idlelib --exclude=*/lib2to3 --exclude=*/ensurepip --exclude=*/config-* \
     --absolute-names /usr/bin/python3 $programs $library $linked
 """
 
 
 @functools.cache
-def _base() -> bytes:
+def _base(programs: frozenset[pathlib.Path]) -> bytes:
     tag = image.ensure(recipe.default_distro())
     assert engine.why_unusable() is None
-    done = subprocess.run(["docker", "run", "--rm", "--network=none", tag, "sh", "-c", _TAR], check=True, capture_output=True, timeout=120)
+    given = ["--volume=%s:/given/%s:ro" % (path, path.name) for path in programs]
+    done = subprocess.run(["docker", "run", "--rm", "--network=none", *given, tag, "sh", "-c", _TAR], capture_output=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr.decode()
     return done.stdout
 
 
 def archive(folder: pathlib.Path, programs: Mapping[str, pathlib.Path], tag: str = "") -> str:
     """An OCI archive in `folder` whose image has these files in /usr/bin. As a reference: oci-archive:/path."""
     stream = io.BytesIO()
-    with tarfile.open(fileobj=io.BytesIO(_base())) as base, tarfile.open(fileobj=stream, mode="w") as layer:
+    with tarfile.open(fileobj=io.BytesIO(_base(frozenset(programs.values())))) as base, tarfile.open(fileobj=stream, mode="w") as layer:
         members = base.getmembers()
         names = {member.name.strip("/") for member in members}
         # A folder that is only implied may be closed to everybody but root.

@@ -11,8 +11,9 @@ from collections.abc import Mapping
 
 from tests.support.cluster import NAME, RECORD, Cluster
 from tests.support.inventory import hostvars
+from tests.support.rows import make
 
-# What the guard sees before anything is touched: whether a deployment is possible there at all, and what is there already.
+# What preflight sees before anything is touched: whether a deployment is possible there at all, and what is there already.
 _HOST = """
 id -u
 python3 -c 'import sys; print(sys.version_info)'
@@ -52,11 +53,9 @@ done
 """
 _PROOF = """
 sql() { curl -fsS -H 'content-type: application/json' -d "{\\"query\\": \\"$2\\"}" http://$1:5440/sql; }
-sql %(node)s "CREATE TABLE IF NOT EXISTS floor (name string TAG, value double NOT NULL, t timestamp NOT NULL, TIMESTAMP KEY(t)) \
-ENGINE=Analytic with (enable_ttl='false')"
-sql %(node)s "INSERT INTO floor(t,name,value) VALUES (1651737067000,'floor',1)"
+sql %(node)s "INSERT INTO %(table)s(t,name,value) VALUES (1651737067000,'floor',1)"
 for node in %(nodes)s; do curl -fsS -X POST http://$node:5440/debug/flush_memtable; done
-for node in %(nodes)s; do sql $node "SELECT value FROM floor"; done
+for node in %(nodes)s; do sql $node "SELECT value FROM %(table)s"; done
 """
 
 
@@ -72,6 +71,8 @@ class Floor:
             "nodes": " ".join(cluster.nodes.values()),
             "member": cluster.members[cluster.leader()],
             "node": next(iter(cluster.nodes.values())),
+            # Made once and left, as the collection's own.
+            "table": make(cluster, "floor"),
         }
         look = _LOOK % words
         first = next(iter(cluster.members))

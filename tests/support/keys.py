@@ -55,9 +55,11 @@ class Keys:
 
     def below(self, prefix: str) -> dict[str, Any]:
         """Key without the prefix -> its JSON."""
-        end = prefix[:-1] + chr(ord(prefix[-1]) + 1)
-        found = self._ask("kv/range", {"key": _base64(prefix), "range_end": _base64(end)}).get("kvs", [])
+        found = self._ask("kv/range", _below(prefix)).get("kvs", [])
         return {_text(entry["key"])[len(prefix) :]: json.loads(_text(entry["value"])) for entry in found}
+
+    def delete_below(self, prefix: str) -> None:
+        self._ask("kv/deleterange", _below(prefix))
 
     def lock(self) -> Any:
         """Who holds it, None when nobody does."""
@@ -67,6 +69,12 @@ class Keys:
         """As a controller somewhere else would have it."""
         lease = self._ask("lease/grant", {"TTL": str(seconds)})["ID"]
         self._ask("kv/put", {"key": _base64(LOCK), "value": _base64(json.dumps(value)), "lease": lease})
+
+    def shard_locks(self) -> dict[int, int]:
+        """Shard -> seconds that its lock still lives if nobody renews it."""
+        prefix = "/horaedb/%s/shards/" % NAME
+        found = self._ask("kv/range", _below(prefix)).get("kvs", [])
+        return {int(_text(entry["key"])[len(prefix) :]): int(self._ask("lease/timetolive", {"ID": entry["lease"]}).get("TTL", 0)) for entry in found}
 
     def journal(self) -> list[Any]:
         """The oldest entry first."""
@@ -112,6 +120,11 @@ class Keys:
         except (Refused, ValueError) as error:
             return str(error)
         return None
+
+
+def _below(prefix: str) -> dict[str, object]:
+    """All keys that begin so, for etcd."""
+    return {"key": _base64(prefix), "range_end": _base64(prefix[:-1] + chr(ord(prefix[-1]) + 1))}
 
 
 def _base64(text: str) -> str:

@@ -17,7 +17,8 @@ VARIABLE = "HORAE_KILLS"
 SEED = 2026
 # Seconds into a task: as the module is sent, as the binary is, and while the module waits for the daemon.
 MOMENTS = (0.0, 0.5, 1.5)
-LONG_TASKS = ("into its wanted state]", "read through every node]")
+LONG_TASKS = ("into its wanted state]", "read it through every node")
+LOCKS = "Validate the topology and the living cluster]"
 # They ask no host, so that a death there is one at the beginning of the next task.
 CONTROLLERS_OWN = (
     "Validating arguments",
@@ -25,8 +26,11 @@ CONTROLLERS_OWN = (
     "TASK [Restart this",
     "TASK [Restart the proxy",
     "Keep the shards of",
-    "TASK [See that the cluster is still",
+    "TASK [Renew the operation lock",
     "See the hosts of other plays",
+    "Choose the",
+    "Put the hosts of groups",
+    "Refuse a run",
 )
 # What a module is on a host: with pipelining, a Python that reads its program from ssh. The daemons have further words.
 MODULES = "--uid root --exact --full /usr/bin/python3"
@@ -107,8 +111,11 @@ def chosen(output: str, default: int, environment: Mapping[str, str] = os.enviro
     if wanted == "all":
         # The output may be that of check mode, which has fewer; at_some_tasks ends with a run that has no more.
         return list(range(1, TASKS_AT_MOST + 1))
-    total = sum(1 for line in output.splitlines() if asks_a_host(line))
-    return sorted(random.Random("%d %d" % (seed, total)).sample(range(1, total + 1), min(int(wanted), total)))
+    tasks = [line for line in output.splitlines() if asks_a_host(line)]
+    # Of a run that dies before it has the lock nothing is left, neither a lock nor an entry in the journal.
+    first = next((number for number, task in enumerate(tasks, 2) if LOCKS in task), 1)
+    numbers = range(first, len(tasks) + 1)
+    return sorted(random.Random("%d %d" % (seed, len(tasks))).sample(numbers, min(int(wanted), len(numbers))))
 
 
 def daemons(

@@ -19,6 +19,8 @@ from tests.support.cluster import until
 from tests.support.inventory import hostvars
 
 KEEPER = "horaedb-shard-keeper"
+# The knob of the simulators for it: tests/support/hangs.py.
+CHANCE = "/etc/horae-simulator/hang"
 _DROP_IN = "/run/systemd/system/%s.service.d"
 
 _ANOTHER_TIME = """
@@ -111,6 +113,15 @@ class Machines:
     def revive(self, host: str, unit: str) -> None:
         self.on(host).check_output("rm -r %s && systemctl daemon-reload && systemctl start %s" % (_DROP_IN % unit, unit))
 
+    def mend(self, host: str, *units: str) -> None:
+        """Whatever a test that failed has done to it: the host is on, has its network, and these units run as their files say."""
+        engine.docker("start", self._containers[host])
+        self.heal(host)
+        self.wait_for_boot(host)
+        # One that was stopped with SIGSTOP takes no other signal.
+        commands = ["rm -rf %s; systemctl kill --signal=CONT %s || :" % (_DROP_IN % unit, unit) for unit in units]
+        self.on(host).check_output("; ".join([*commands, "systemctl daemon-reload && systemctl start %s" % " ".join(units)]))
+
     def crash(self, host: str, unit: str) -> None:
         """SIGKILL, after which systemd does what the unit says."""
         self.on(host).check_output("systemctl kill --signal=KILL %s" % unit)
@@ -134,13 +145,16 @@ class Machines:
 
     @contextlib.contextmanager
     def stopped(self, unit: str, *hosts: str) -> Iterator[None]:
+        # Without keepers a leader that hangs by chance (HORAE_HANGS) does so for ever.
+        calm = "mv %(file)s %(file)s.kept && printf 0 > %(file)s && " % {"file": CHANCE} if unit == KEEPER else ""
+        chance = " && mv %(file)s.kept %(file)s" % {"file": CHANCE} if unit == KEEPER else ""
         for host in hosts:
-            self.on(host).check_output("systemctl stop %s" % unit)
+            self.on(host).check_output("%ssystemctl stop %s" % (calm, unit))
         try:
             yield
         finally:
             for host in hosts:
-                self.on(host).check_output("systemctl start %s" % unit)
+                self.on(host).check_output("systemctl start %s%s" % (unit, chance))
 
     def runs(self, host: str, unit: str) -> bool:
         return bool(self.on(host).run("systemctl is-active --quiet %s" % unit).rc == 0)

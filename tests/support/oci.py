@@ -44,7 +44,8 @@ def layer(*members: tuple[tarfile.TarInfo, bytes], compress: bool = True) -> byt
     with tarfile.open(fileobj=stream, mode="w") as archive:
         for info, content in members:
             archive.addfile(info, io.BytesIO(content))
-    return gzip.compress(stream.getvalue(), mtime=0) if compress else stream.getvalue()
+    # Real programs are large, and nobody keeps these.
+    return gzip.compress(stream.getvalue(), compresslevel=1, mtime=0) if compress else stream.getvalue()
 
 
 def digest_of(content: bytes) -> str:

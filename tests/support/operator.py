@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pathlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -91,11 +90,3 @@ def once(*words: str, do: Callable[[], object]) -> Callable[[str], bool]:
 def processes(on: Callable[[str], Any], places: list[tuple[str, str]]) -> Processes:
     """One after the other: the engine's command line is quick, and there are two cores."""
     return {(host, unit): process(on(host), unit) for host, unit in places}
-
-
-def built(folder: pathlib.Path, version: str, flavour: str = "good") -> dict[str, str]:
-    """Variables that name simulators of this version."""
-    import build  # type: ignore[import-not-found, unused-ignore]  # of tests/simulator, which the scenario's conftest.py makes importable
-
-    made = build.build(folder, version=version, flavour=flavour)
-    return {"horaemeta_binary": str(made["horaemeta-server"]), "horaedb_binary": str(made["horaedb-server"])}

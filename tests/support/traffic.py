@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import threading
 import time
@@ -31,7 +32,7 @@ def sql(node: str, statement: str, timeout: float = 3.0) -> dict[str, object]:
             return dict(json.load(answer))
     except urllib.error.HTTPError as error:
         raise Refused("%s: %d %s" % (node, error.code, error.read().decode(errors="replace"))) from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, http.client.HTTPException) as error:
         raise NoAnswer("%s: %s" % (node, error)) from error
 
 
@@ -40,7 +41,7 @@ def get(url: str, timeout: float = 3.0) -> object:
     try:
         with _OPENER.open(url, timeout=timeout) as answer:
             return json.load(answer)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, http.client.HTTPException) as error:
         raise Refused("%s: %s" % (url, error)) from error
 
 
@@ -49,7 +50,7 @@ def post(url: str, body: object, timeout: float = 3.0) -> object:
     try:
         with _OPENER.open(request, timeout=timeout) as answer:
             return json.load(answer)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, http.client.HTTPException) as error:
         raise Refused("%s: %s" % (url, error)) from error
 
 

@@ -9,13 +9,13 @@ from typing import Any, Dict, List, Optional
 
 import tomllib
 
-from harness.cluster import Cluster
+from harness.cluster import NOBODY, Cluster
 from harness.likeness import differences
 from harness.web import Reply, ask
 
 FOLDER = pathlib.Path(__file__).resolve().parents[2] / "captures"
 # The address in the captures at which no node ever was.
-NOBODY = "10.0.0.9:8831"
+STRANGER = "10.0.0.9:8831"
 FILES = {"meta": "horaemeta-2.1.0.json", "db": "horaedb-2.1.0.json", "dynamic": "dynamic-2.1.0.json"}
 
 
@@ -68,11 +68,11 @@ def send(cluster: Cluster, capture: Capture, replace: Dict[str, str], db: int = 
     """`replace` maps words of the captured request to what they are called here."""
     request = capture.request
     text = json.dumps(request["body"]) if "body" in request else request.get("raw")
-    for captured, here in {NOBODY: "127.0.2.99:1", **replace}.items():
+    for captured, here in {STRANGER: NOBODY, **replace}.items():
         text = text.replace(captured, here) if text else text
     leader = cluster.leader_index()
     base = {
-        "meta": cluster.api(leader if cluster.real else (leader + 1) % cluster.settings.members),
+        "meta": cluster.api((leader + 1) % cluster.settings.members),
         "meta-leader": cluster.api(leader),
         "etcd": cluster.etcd(leader),
         "db": cluster.db(db),

@@ -1,4 +1,4 @@
-"""Three members and three data nodes on loopback addresses, from the doubles or from real binaries."""
+"""Three members and three data nodes, from the doubles or from real binaries, with the ports and addresses that hosts have."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import itertools
 import json
 import os
 import pathlib
-import random
 import shutil
-import socket
 import subprocess
 import sys
+import time
 from dataclasses import dataclass, field
-from typing import Any, Dict, List, Optional, Set
+from typing import Any, Dict, List, Optional, Set, Tuple
 
+from harness.network import MEMBERS, NODES, Host
 from harness.process import Daemon, wait_for
 from harness.proxy import MetaProxy
 from harness.web import Reply, ask, status_of
@@ -22,6 +22,12 @@ SIMULATOR = pathlib.Path(__file__).resolve().parents[2] / "simulator"
 CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache")
 NAME = "defaultCluster"
 JSON = {"content-type": "application/json"}
+CLIENT, PEER, META_HTTP = 2379, 2380, 8080
+HTTP, GRPC, MYSQL, POSTGRESQL = 5440, 8831, 3307, 5433
+# An address of the tests' network at which nothing ever was.
+NOBODY = NODES + ".0.99:1"
+# Seconds for which a member may be away that has just started: it dies now and then, and is started again.
+PATIENCE = 10.0
 
 
 def find_etcd() -> str:
@@ -60,64 +66,47 @@ class Settings:
     wal: Dict[str, Any] = field(default_factory=dict)
 
 
-class Ports:
-    """Free on every address at the moment of asking, below the range from which the kernel picks; each given once per run."""
-
-    _candidates = itertools.count(random.randrange(20000, 28000))
-
-    @classmethod
-    def take(cls) -> int:
-        for port in cls._candidates:
-            with socket.socket() as probe:
-                try:
-                    probe.bind(("0.0.0.0", port))
-                except OSError:
-                    continue
-                return port
-        raise AssertionError("unreachable: the candidates never end")
-
-
 class Cluster:
+    """Each has a network of its own number, and each of its members is a host."""
+
+    _numbers = itertools.count(1)
+
     def __init__(self, root: pathlib.Path, binaries: Binaries, settings: Settings = Settings()) -> None:
         self.root = root
         self.settings = settings
         self._binaries = binaries
-        self.real = binaries.real
-        self.client_port, self._peer, self._meta_http = Ports.take(), Ports.take(), [Ports.take()] * settings.members
-        if self.real:
-            # The real one listens on every interface: on one machine the ports must differ,
-            # and then only the leader itself can be asked.
-            self._meta_http = [Ports.take() for _ in range(settings.members)]
-        self._http, self._grpc, self._mysql, self._postgresql = (Ports.take() for _ in range(4))
+        self._number = next(self._numbers)
+        self.hosts: List[Host] = []
         self.members: List[Daemon] = []
         self.nodes: List[Daemon] = []
         self.proxy: Optional[MetaProxy] = None
         root.mkdir(parents=True, exist_ok=True)
         for index in range(settings.members):
+            self.hosts.append(Host(self.member_addr(index)))
             self.members.append(self.member(index))
         for _ in range(settings.nodes):
             self.add_node()
 
     def member_addr(self, index: int) -> str:
-        return "127.0.1.%d" % (index + 1)
+        return "%s.%d.%d" % (MEMBERS, self._number, index + 1)
 
     def node_addr(self, index: int) -> str:
-        return "127.0.2.%d" % (index + 1)
+        return "%s.%d.%d" % (NODES, self._number, index + 1)
 
     def node_name(self, index: int) -> str:
-        return "%s:%d" % (self.node_addr(index), self._grpc)
+        return "%s:%d" % (self.node_addr(index), GRPC)
 
     def etcd(self, index: int) -> str:
-        return "http://%s:%d" % (self.member_addr(index), self.client_port)
+        return "http://%s:%d" % (self.member_addr(index), CLIENT)
 
     def api(self, index: int) -> str:
-        return "http://%s:%d" % (self.member_addr(index), self._meta_http[index])
+        return "http://%s:%d" % (self.member_addr(index), META_HTTP)
 
     def db(self, index: int) -> str:
-        return "http://%s:%d" % (self.node_addr(index), self._http)
+        return "http://%s:%d" % (self.node_addr(index), HTTP)
 
     def peer(self, index: int) -> str:
-        return "http://%s:%d" % (self.member_addr(index), self._peer)
+        return "http://%s:%d" % (self.member_addr(index), PEER)
 
     def data(self, index: int) -> pathlib.Path:
         return self.root / ("db%d" % (index + 1)) / "data"
@@ -129,7 +118,7 @@ class Cluster:
         return ",".join("m%d=%s" % (i + 1, self.peer(i)) for i in range(self.settings.members))
 
     def member(
-        self, index: int, state: str = "new", supervised: bool = False, environment: Optional[Dict[str, str]] = None, **changes: Any
+        self, index: int, state: str = "new", supervised: bool = True, environment: Optional[Dict[str, str]] = None, **changes: Any
     ) -> Daemon:
         home = self.root / ("m%d" % (index + 1))
         home.mkdir(exist_ok=True)
@@ -143,7 +132,7 @@ class Cluster:
             "advertise-peer-urls": self.peer(index),
             "initial-cluster": self.initial_cluster(),
             "initial-cluster-state": state,
-            "http-port": self._meta_http[index],
+            "http-port": META_HTTP,
             "default-cluster-node-count": self.settings.node_count,
             "default-cluster-shard-total": self.settings.shard_total,
             "topology-type": self.settings.topology,
@@ -152,8 +141,9 @@ class Cluster:
         }
         config = home / "horaemeta.toml"
         config.write_text("".join("%s = %s\n" % (key, json.dumps(value)) for key, value in values.items()))
-        surroundings = {"HORAE_SIM_HTTP_HOST": self.member_addr(index), "HORAE_SIM_ETCD": find_etcd(), **(environment or {})}
-        return Daemon("m%d" % (index + 1), [self._binaries.meta, "--config", str(config)], home / "log", surroundings, supervised)
+        surroundings = {"HORAE_SIM_ETCD": find_etcd(), **(environment or {})}
+        command = self.hosts[index].command(self._binaries.meta, "--config", str(config))
+        return Daemon("m%d" % (index + 1), command, home / "log", surroundings, supervised)
 
     def add_node(self) -> int:
         index = len(self.nodes)
@@ -167,10 +157,10 @@ class Cluster:
             "node": {"addr": self.node_addr(index)},
             "server": {
                 "bind_addr": self.node_addr(index),
-                "http_port": self._http,
-                "grpc_port": self._grpc,
-                "mysql_port": self._mysql,
-                "postgresql_port": self._postgresql,
+                "http_port": HTTP,
+                "grpc_port": GRPC,
+                "mysql_port": MYSQL,
+                "postgresql_port": POSTGRESQL,
             },
             "tracing": {"dir": data + "/tracing"},
             "analytic.wal": dict(settings.wal) or {"type": "Local", "data_dir": data},
@@ -184,7 +174,7 @@ class Cluster:
                 "timeout": settings.timeout,
             },
             "cluster_deployment.etcd_client": {
-                "server_addrs": ["%s:%d" % (self.member_addr(i), self.client_port) for i in range(settings.members)],
+                "server_addrs": ["%s:%d" % (self.member_addr(i), CLIENT) for i in range(settings.members)],
                 "shard_lock_lease_ttl_sec": settings.lock_ttl,
                 "enable_shard_lock_fast_reacquire": settings.fast_reacquire,
             },
@@ -213,7 +203,7 @@ class Cluster:
             member.start()
         wait_for("members healthy", lambda: all(self.healthy(i) for i in range(self.settings.members)), 30)
         if self.settings.proxy and self.proxy is None:
-            self.proxy = MetaProxy([self.etcd(i) for i in range(self.settings.members)])
+            self.proxy = MetaProxy({self.backend(i): self.health(i) for i in range(self.settings.members)})
             wait_for("proxy", lambda: self.proxy and self.proxy.backend, 10)
         self.wait_leader()
 
@@ -235,41 +225,86 @@ class Cluster:
             self.proxy.close()
         for daemon in [*self.nodes, *self.members]:
             daemon.kill()
+        for host in self.hosts:
+            host.close()
+
+    def backend(self, index: int) -> Tuple[str, int]:
+        """Where the member takes the calls of data nodes."""
+        return self.member_addr(index), CLIENT
+
+    def health(self, index: int) -> List[str]:
+        """etcd's own word says whether there is a quorum; HoraeMeta's, whether it has come up: before, a heartbeat kills it."""
+        return [self.etcd(index) + "/health", self.api(index) + "/api/v1/health"]
 
     def healthy(self, index: int) -> bool:
-        return status_of(self.etcd(index) + "/health") == 200
+        return all(status_of(url) == 200 for url in self.health(index))
 
     def leader(self) -> Optional[str]:
         """The leader's name, when all running members agree."""
         seen = set()
         for index, member in enumerate(self.members):
             if member.running():
-                seen.add(self._leader_seen_by(index))
+                seen.add(self.named_by(index))
         if len(seen) != 1:
             return None
         endpoint = seen.pop()
         return next((m.name for i, m in enumerate(self.members) if self.etcd(i) == endpoint and m.running()), None)
 
-    def _leader_seen_by(self, index: int) -> Optional[str]:
+    def named_by(self, index: int) -> Optional[str]:
+        """Whom a member calls leader, by the URL; None when it doesn't answer."""
         try:
             reply = ask("GET", self.api(index) + "/debug/leader", timeout=2)
         except OSError:
             return None
         return str(reply.body["data"]) if reply.status == 200 else None
 
+    def hung(self) -> List[str]:
+        """Members that name themselves leader at once and leave unanswered, twice, what only a leader answers: an election has deadlocked them."""
+        running = [(index, member.name) for index, member in enumerate(self.members) if member.running()]
+        return [
+            name
+            for index, name in running
+            if self.named_by(index) == self.etcd(index) and not any(self._answers(index) for _ in "12")
+        ]
+
+    def _answers(self, index: int) -> bool:
+        """A refusal is an answer, too."""
+        try:
+            ask("GET", self.api(index) + "/api/v1/clusters", timeout=2)
+        except TimeoutError:
+            return False
+        except OSError:
+            pass
+        return True
+
+    def said(self) -> str:
+        """Who is running, whom each member calls leader, and which shards are where: for whoever reads why a story broke off."""
+        members = [
+            "%s calls %s" % (m.name, self.named_by(i)) if m.running() else m.name + " is away" for i, m in enumerate(self.members)
+        ]
+        nodes = ["%s has %s" % (n.name, self.shards(i)) if n.running() else n.name + " is away" for i, n in enumerate(self.nodes)]
+        return "; ".join([*members, *nodes, "the view is %s" % self.view()])
+
     def leader_index(self) -> int:
         name = wait_for("one leader", self.leader, 30)
         return [member.name for member in self.members].index(name)
 
-    def meta(self, method: str, path: str, body: Any = None, index: Optional[int] = None, **options: Any) -> Reply:
-        """Asks a member; by default the first running one, which forwards (a real one is asked where it leads)."""
-        if index is None:
-            index = self.leader_index() if self.real else next(i for i, m in enumerate(self.members) if m.running())
-        return ask(method, self.api(index) + path, body, **options)
+    def meta(self, method: str, path: str, body: Any = None, patience: float = PATIENCE, **options: Any) -> Reply:
+        """Asks a running member, which forwards; another one, or again, while none can be reached."""
+        deadline = time.monotonic() + patience
+        for attempt in itertools.count():
+            running = [i for i, member in enumerate(self.members) if member.running()] or [0]
+            try:
+                return ask(method, self.api(running[attempt % len(running)]) + path, body, **options)
+            except OSError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.2)
+        raise AssertionError("unreachable: the attempts never end")
 
     def clusters(self) -> List[Dict[str, Any]]:
         try:
-            reply = self.meta("GET", "/api/v1/clusters", timeout=3)
+            reply = self.meta("GET", "/api/v1/clusters", patience=0, timeout=3)
         except OSError:
             return []
         return list(reply.body["data"]) if reply.status == 200 else []
@@ -277,7 +312,7 @@ class Cluster:
     def view(self) -> Dict[int, str]:
         """{shard: node name}; empty also while nobody can say."""
         try:
-            reply = self.meta("POST", "/api/v1/getNodeShards", {"ClusterName": NAME}, timeout=3)
+            reply = self.meta("POST", "/api/v1/getNodeShards", {"ClusterName": NAME}, patience=0, timeout=3)
         except OSError:
             return {}
         if reply.status != 200:

@@ -14,6 +14,7 @@ TABLE_NAME = "Tables[0].Name"
 # Numbers that mean something; of all others only the type counts.
 EXACT_NUMBERS = {
     *("MinNodeCount", "ShardTotal", "ProcedureExecutingBatchSize", "Role", "ShardRole", "Status", "SchemaID", "Kind"),
+    "status",
     *("code", "affected_rows", "t", "value", "Limit", "Burst", "numAllowedOtherShards", "shardID"),
 }
 # Objects whose keys are data.
@@ -23,7 +24,8 @@ FREE_TEXT_LISTS = {"success", "failed"}
 
 
 def normal(text: str) -> str:
-    return ADDRESS.sub("ADDRESS", text)
+    """HoraeMeta's errors go on with the lines of a stack trace."""
+    return ADDRESS.sub("ADDRESS", text.split("\n")[0])
 
 
 def differences(expected: Any, actual: Any, path: str = "") -> List[str]:

@@ -37,13 +37,15 @@ class Daemon:
         self._process: Optional[subprocess.Popen[bytes]] = None
         self._lock = threading.Lock()
         self.restarts = 0
+        # Exit codes since the last `start`.
+        self.ends: List[int] = []
 
     def start(self) -> None:
         self._wanted = True
         with self._lock:
+            self.ends = []
             self._spawn()
-        if self._supervised:
-            threading.Thread(target=self._supervise, args=(self._process,), daemon=True).start()
+        threading.Thread(target=self._watch, args=(self._process, self.ends), daemon=True).start()
 
     def _spawn(self) -> None:
         with open(self._log, "ab") as output:
@@ -51,9 +53,11 @@ class Daemon:
                 self._command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=self._environment, cwd=self._log.parent
             )
 
-    def _supervise(self, process: Optional[subprocess.Popen[bytes]]) -> None:
-        while self._wanted and process is not None:
-            process.wait()
+    def _watch(self, process: Optional[subprocess.Popen[bytes]], ends: List[int]) -> None:
+        while process is not None:
+            ends.append(process.wait())
+            if not self._supervised:
+                return
             time.sleep(RESTART_PAUSE)
             with self._lock:
                 if not self._wanted or self._process is not process:
@@ -92,7 +96,9 @@ class Daemon:
         return self._process is not None and self._process.poll() is None
 
     def exit_code(self, timeout: float) -> int:
-        return self.process.wait(timeout)
+        """How it ended by itself, for the first time since its start."""
+        wait_for("the end of %s" % self.name, lambda: bool(self.ends), timeout)
+        return self.ends[0]
 
     def log(self) -> str:
         return self._log.read_text(errors="replace") if self._log.exists() else ""

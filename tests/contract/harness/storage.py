@@ -1,79 +1,82 @@
-"""Just enough of S3 and Kafka: a bucket that keeps bytes, and a port that accepts."""
+"""What clusters on shared storage share: moto's S3 server, and Kafka, which is a real one for real data nodes."""
 
 from __future__ import annotations
 
-import http.server
-import socketserver
+import contextlib
+import logging
+import pathlib
+import sys
 import threading
-from typing import Any, Dict, Optional
+from typing import Any, Dict, Iterator, List
 
-NAME = "horae"
+ROOT = pathlib.Path(__file__).resolve().parents[3]
+sys.path.insert(0, str(ROOT))
 
+from moto.core import DEFAULT_ACCOUNT_ID  # noqa: E402
+from moto.s3.models import s3_backends  # noqa: E402
 
-class _Objects(http.server.BaseHTTPRequestHandler):
-    server: Bucket
+from lab.kafka import OLDEST_JAVA, can_run  # noqa: E402
+from tests.support import brokers, objects  # noqa: E402
 
-    def do_PUT(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        if self._bucket_exists():
-            self.server.objects[self.path] = body
-            self._answer(200)
-
-    def do_GET(self) -> None:
-        if self._bucket_exists():
-            found: Optional[bytes] = self.server.objects.get(self.path)
-            self._answer(404 if found is None else 200, found or b"")
-
-    def _bucket_exists(self) -> bool:
-        if not self.server.exists:
-            self._answer(404, b"<Error><Code>NoSuchBucket</Code></Error>")
-        return self.server.exists
-
-    def _answer(self, status: int, body: bytes = b"") -> None:
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Quiet."""
+# Each request would be a line under each failed test.
+logging.getLogger("werkzeug").setLevel(logging.WARNING)
 
 
-class Bucket(http.server.ThreadingHTTPServer):
-    daemon_threads = True
+class NoKafka(Exception):
+    """Real data nodes, and no real Kafka for them."""
 
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Objects)
-        self.objects: Dict[str, bytes] = {}
-        self.exists = True
-        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+class Bucket:
+    def __init__(self, store: objects.Objects, keys: objects.Keys, name: str) -> None:
+        self._store, self._keys, self.name = store, keys, name
+        store.bucket(name)
 
     def settings(self) -> Dict[str, Any]:
         """[analytic.storage.object_store]."""
-        endpoint = "http://127.0.0.1:%d" % self.server_address[1]
-        return {
-            "type": "S3",
-            "region": "us-east-1",
-            "key_id": "id",
-            "key_secret": "s3cret",
-            "endpoint": endpoint,
-            "bucket": NAME,
-            "prefix": "c",
-        }
+        return self._store.table(self._keys, self.name)
 
-    def close(self) -> None:
-        self.shutdown()
-        self.server_close()
+    def objects(self) -> List[str]:
+        return self._store.names(self.name)
+
+    @contextlib.contextmanager
+    def missing(self) -> Iterator[None]:
+        """For everybody who asks, with all that is in it."""
+        buckets = s3_backends[DEFAULT_ACCOUNT_ID]["aws"].buckets
+        kept = buckets.pop(self.name)
+        try:
+            yield
+        finally:
+            buckets[self.name] = kept
 
 
-class Broker(socketserver.ThreadingTCPServer):
-    daemon_threads = True
+class Store:
+    """One server for all stories, as what moto knows belongs to its process; a bucket for each cluster."""
 
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), socketserver.BaseRequestHandler)
-        self.address = "127.0.0.1:%d" % self.server_address[1]
-        threading.Thread(target=self.serve_forever, daemon=True).start()
+        self._open = contextlib.ExitStack()
+        self._store = self._open.enter_context(objects.objects())
+        self._keys = self._store.user("horaedb", *objects.EVERYTHING)
+        self._lock = threading.Lock()
+
+    def bucket(self, name: str) -> Bucket:
+        with self._lock:
+            return Bucket(self._store, self._keys, name)
 
     def close(self) -> None:
-        self.shutdown()
-        self.server_close()
+        self._open.close()
+
+
+@contextlib.contextmanager
+def kafka(folder: pathlib.Path, real: bool) -> Iterator[str]:
+    """Its host:port. Topics carry no name of a cluster, so each cluster has a broker. The simulators only ask whether it is there."""
+    if not real:
+        with brokers.Broker() as double:
+            yield double.name
+    elif can_run():
+        folder.mkdir()
+        with brokers.kafka(folder) as name:
+            yield name
+    else:
+        raise NoKafka(
+            "real data nodes on Kafka need a real broker: install java (%d or newer) and mvn, then run `make contract`" % OLDEST_JAVA
+        )

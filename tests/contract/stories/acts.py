@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import time
 from typing import Any, Callable, Dict, List, Set
 
@@ -9,11 +10,15 @@ from harness.cluster import NAME, Cluster
 from harness.process import wait_for
 from harness.web import Reply, ask
 
-CREATE = "CREATE TABLE IF NOT EXISTS %s (name string TAG, value double NOT NULL, t timestamp NOT NULL, TIMESTAMP KEY(t)) ENGINE=Analytic"
+# The rows of these stories are of 2022; by default a table keeps seven days.
+CREATE = "CREATE TABLE IF NOT EXISTS %s (name string TAG, value double NOT NULL, t timestamp NOT NULL, TIMESTAMP KEY(t)) ENGINE=Analytic WITH (enable_ttl='false')"
 INSERT = "INSERT INTO %s(t,name,value) VALUES (%d,'h',%d.5)"
 START_OF_TIME = 1651737067000
+# How a data node ends that can't give back a shard's lock.
+PANIC = "Close shard failed, and we have to panic to ensure the data integrity"
 # The scheduler ticks each 5 s; a leader must have made a plan before it may be frozen.
 FIRST_PLAN = 6.0
+LEADER_KEY = "/horaedb/members/leader"
 # A node reports every 2 s.
 HEARTBEATS = 3.0
 
@@ -23,7 +28,13 @@ Seen = Dict[str, Any]
 def create(cluster: Cluster, *tables: str) -> None:
     """Waits for the cluster to become stable, too."""
     for table in tables:
-        wait_for("create " + table, lambda: cluster.sql(0, CREATE % table).status == 200, 40, 0.3)  # noqa: B023
+        wait_for("create " + table, lambda: created(cluster, table), 40, 0.3)  # noqa: B023
+
+
+def created(cluster: Cluster, table: str) -> bool:
+    """An attempt that was refused may have made the table nevertheless, and the next one is told so."""
+    reply = cluster.sql(0, CREATE % table)
+    return reply.status == 200 or "table already exists" in reply.text
 
 
 def table_per_shard(cluster: Cluster) -> List[str]:
@@ -118,5 +129,16 @@ def revoke_locks(cluster: Cluster, node: int) -> None:
     prefix = "/horaedb/%s/shards/" % NAME
     body = {"key": base64.b64encode(prefix.encode()).decode(), "range_end": base64.b64encode(prefix[:-1].encode() + b"0").decode()}
     for entry in ask("POST", cluster.etcd(0) + "/v3/kv/range", body).body.get("kvs", []):
-        if base64.b64decode(entry["value"]).decode() == cluster.node_name(node):
+        if cluster.node_name(node).encode() in base64.b64decode(entry["value"]):
             assert ask("POST", cluster.etcd(0) + "/v3/lease/revoke", {"ID": entry["lease"]}).status == 200
+
+
+def encoded(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
+
+
+def stored(cluster: Cluster, key: str, through: int = 0, prefix: bool = False) -> List[Dict[str, Any]]:
+    body = {"key": encoded(key)}
+    if prefix:
+        body["range_end"] = encoded(key[:-1] + chr(ord(key[-1]) + 1))
+    return list(ask("POST", cluster.etcd(through) + "/v3/kv/range", body).body.get("kvs", []))

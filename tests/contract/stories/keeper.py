@@ -8,7 +8,7 @@ import sys
 import time
 from typing import Any, List
 
-from harness.cluster import NAME, Cluster, Ports
+from harness.cluster import NAME, Cluster
 from harness.process import Daemon, wait_for
 
 from stories.acts import Seen, count, forgotten, settle, table_per_shard, wait_whole, write
@@ -17,6 +17,7 @@ from stories.telling import takes
 PROGRAM = pathlib.Path(__file__).resolve().parents[3] / "roles" / "shard_keeper" / "files" / "shard_keeper.py"
 # Longer than HoraeMeta's 10 s and the inspector's tick of 5 s.
 AWAY = 15.0
+PORT = 5500
 
 
 class Keeper:
@@ -33,19 +34,23 @@ class Keeper:
             "members": [{"name": name, "api": api, "etcd": etcd, "client_url": etcd} for name, api, etcd in urls],
             "nodes": {cluster.node_name(i): cluster.db(i) for i in range(len(cluster.nodes))},
             "lock_key": "/ansible/horaedb.cluster/%s/lock" % NAME,
+            "leader_key": "/horaedb/members/leader",
+            "cures_prefix": "/ansible/horaedb.cluster/%s/cures/" % NAME,
             "silence": 2.5,
             "silence_locked": 6.0,
             "unmapped": 10.0,
             "pause": 5.0,
             "interval": 0.5,
             "timeout": 1.0,
-            "port": Ports.take(),
+            "port": PORT,
             "metrics_file": str(home / "shard_keeper.prom"),
             "restart_file": "",
+            "kill_file": str(home / "kill-horaemeta"),
         }
         path = home / "keeper.json"
         path.write_text(json.dumps(config))
-        self.daemon = Daemon("keeper%d" % (index + 1), [sys.executable, str(PROGRAM), "--config", str(path)], home / "log", {})
+        command = cluster.hosts[index].command(sys.executable, str(PROGRAM), "--config", str(path))
+        self.daemon = Daemon("keeper%d" % (index + 1), command, home / "log", {})
 
     @property
     def moves(self) -> int:

@@ -7,7 +7,7 @@ import pathlib
 import sys
 from typing import Any, Dict, List, Set
 
-from harness.cluster import NAME, Cluster
+from harness.cluster import CLIENT, NAME, Cluster
 from harness.process import wait_for
 from harness.web import ask, status_of
 
@@ -19,10 +19,11 @@ DANGER = 6
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[3] / ".collections"))
 
-from ansible_collections.horaedb.cluster.plugins.module_utils import evidence, verify  # noqa: E402
-from ansible_collections.horaedb.cluster.plugins.module_utils.observe import observe  # noqa: E402
-from ansible_collections.horaedb.cluster.plugins.module_utils.restoring import Repair  # noqa: E402
-from ansible_collections.horaedb.cluster.plugins.module_utils.topology import Member, Node, Topology  # noqa: E402
+from ansible_collections.horaedb.cluster.plugins.module_utils.health.read import observe  # noqa: E402
+from ansible_collections.horaedb.cluster.plugins.module_utils.model.topology import Member, Node, Topology  # noqa: E402
+from ansible_collections.horaedb.cluster.plugins.module_utils.repair import disk_shards  # noqa: E402
+from ansible_collections.horaedb.cluster.plugins.module_utils.repair.execute import Repair  # noqa: E402
+from ansible_collections.horaedb.cluster.plugins.module_utils.verification import verify  # noqa: E402
 
 
 def topology_of(cluster: Cluster) -> Topology:
@@ -34,7 +35,7 @@ def topology_of(cluster: Cluster) -> Topology:
             name="m%d" % (i + 1),
             address=cluster.member_addr(i),
             http_port=int(cluster.api(i).rsplit(":", 1)[1]),
-            client_port=cluster.client_port,
+            client_port=CLIENT,
             peer_port=int(cluster.peer(i).rsplit(":", 1)[1]),
             data_dir=str(cluster.meta_data(i)),
             node_count=settings.node_count,
@@ -112,7 +113,7 @@ def end(cluster: Cluster, seen: Seen, repair: Repair) -> Seen:
     seen["same map"] = cluster.view() == seen["record"]
     seen["read"] = count(cluster, seen["tables"])
     seen["topology type"] = cluster.clusters()[0]["TopologyType"]
-    seen["scheduler"] = cluster.meta("GET", "/debug/clusters/%s/enableSchedule" % NAME).text
+    seen["scheduler"] = cluster.meta("GET", "/debug/clusters/%s/enableSchedule" % NAME)
     seen["again"] = repair.restore().shards
     return seen
 
@@ -144,7 +145,7 @@ def eight_of_eight(stage: Any) -> Seen:
     """No node was heard for too long, and all of them go on to serve what nobody finds any more."""
     seen: Seen = {}
     cluster = start(stage, seen)
-    disks: Dict[str, List[int]] = {"db%d" % (i + 1): sorted(evidence.on_disk(str(cluster.data(i)))) for i in range(3)}
+    disks: Dict[str, List[int]] = {"db%d" % (i + 1): sorted(disk_shards.on_disk(str(cluster.data(i)))) for i in range(3)}
     seen["disks"] = disks == {"db%d" % (i + 1): sorted(cluster.mapped_to(i)) for i in range(3)}
     for node in cluster.nodes:
         node.pause()
@@ -158,7 +159,7 @@ def eight_of_eight(stage: Any) -> Seen:
     repair = Repair(topology_of(cluster))
     plan = repair.plan()[1]
     seen["lost"], seen["restart"] = len(plan.lost), plan.restart
-    proposal = evidence.propose(repair.topology, repair.plan()[0], sorted(plan.lost), {})
+    proposal = disk_shards.propose(repair.topology, repair.plan()[0], sorted(plan.lost), {})
     seen["proposal"] = proposal.sure and dict(proposal.shards) == dict(plan.lost)
     for host in plan.restart:
         index = int(host[2:]) - 1

@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass
 from typing import Any, Dict, List, Optional
 
-from harness.cluster import Cluster, toml
+from harness.cluster import NOBODY, Cluster, toml
 from harness.web import ask
 
 from stories.acts import Seen
@@ -68,6 +68,9 @@ class Desk:
             tables.setdefault(name.replace("__", "."), {}).update(values)
         return toml(tables)
 
+    def with_wal(self, table: Dict[str, Any]) -> str:
+        return toml(dict(self._cluster.node_config(0), **{"analytic.wal": table}))
+
 
 @takes(40)
 def data_nodes(stage: Any) -> Seen:
@@ -84,12 +87,13 @@ def data_nodes(stage: Any) -> Seen:
         "unknown flag": run([stage.binaries.db, "--frobnicate"]),
         "version": run([stage.binaries.db, "-V"]),
         "no wal": desk.db(desk.good().replace("[analytic.wal]", "[analytic.nothing]").replace('type = "Local"\n', 'kind = "Local"\n', 1)),
-        "RocksDB": desk.db(desk.good(analytic__wal={"type": "RocksDB"})),
+        "RocksDB": desk.db(desk.with_wal({"type": "RocksDB"})),
+        "RocksDB with a key": desk.db(desk.with_wal({"type": "RocksDB", "data_dir": "/nowhere"})),
         "no cluster name": desk.db(desk.good(cluster_deployment__meta_client={"cluster_name": ""})),
         "unknown cluster": desk.db(desk.good(cluster_deployment__meta_client={"cluster_name": "nope"}, server=free)),
         "cluster name by environment": desk.db(desk.good(), {"CLUSTER_NAME": "nope"}),
-        "no scheme in meta_addr": desk.db(desk.good(cluster_deployment__meta_client={"meta_addr": "127.0.0.1:1"})),
-        "meta away": desk.db(desk.good(cluster_deployment__meta_client={"meta_addr": "http://127.0.0.1:1"})),
+        "no scheme in meta_addr": desk.db(desk.good(cluster_deployment__meta_client={"meta_addr": NOBODY})),
+        "meta away": desk.db(desk.good(cluster_deployment__meta_client={"meta_addr": "http://" + NOBODY})),
         "port in use": desk.db(desk.good()),
         "bind address by name": desk.db(desk.good(server={"bind_addr": "localhost"})),
         "data dir not writable": desk.db(desk.good(analytic__wal={"data_dir": "/proc/nothing"})),

@@ -5,9 +5,11 @@ from __future__ import annotations
 import time
 from typing import Any, Dict, Tuple
 
+from harness.cluster import NOBODY
 from harness.process import wait_for
 
 from stories.acts import (
+    PANIC,
     Seen,
     count,
     create,
@@ -22,7 +24,6 @@ from stories.acts import (
 )
 from stories.telling import takes
 
-PANIC = "Close shard failed, and we have to panic to ensure the data integrity"
 CREATE_ONE = "CREATE TABLE one (name string TAG, value double NOT NULL, t timestamp NOT NULL, TIMESTAMP KEY(t))"
 
 
@@ -39,7 +40,7 @@ def restarts(stage: Any) -> Seen:
     tables = table_per_shard(cluster)
     seen["written"] = write(cluster, tables, 4)
     before = cluster.view()
-    seen["exit code"] = cluster.nodes[0].stop()
+    seen["exit code of SIGTERM"] = cluster.nodes[0].stop()
     cluster.nodes[0].start()
     wait_for("the node to report nothing", lambda: diagnose(cluster)["unregisteredShards"], 10, 0.05)
     seen["diagnose right after a restart"] = diagnose(cluster)
@@ -76,7 +77,7 @@ def away_too_long(stage: Any) -> Seen:
     seen["holds nothing"] = cluster.shards(2) == {}
     seen["its tables"] = [cluster.sql(0, "SELECT * FROM %s" % table).text for table in its_tables]
     seen["other shards"] = set(cluster.view()) == set(record) - lost
-    seen["transfer to nobody"] = transfer(cluster, min(lost), "", "127.0.2.99:1").body
+    seen["transfer to nobody"] = transfer(cluster, min(lost), "", NOBODY).body
     seen["repaired in"] = repair(cluster, {shard: record[shard] for shard in lost})
     seen["same map"] = cluster.view() == record
     seen["read"] = count(cluster, tables)

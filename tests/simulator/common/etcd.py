@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import threading
 from dataclasses import dataclass
-from typing import Any, Dict, List, Optional, Sequence
+from typing import Any, Dict, List, Optional, Sequence, Union
 
 from common.http import Answer, Unreachable, call
 
@@ -14,8 +14,8 @@ class EtcdError(Exception):
     """etcd answered, and said no."""
 
 
-def b64(text: str) -> str:
-    return base64.b64encode(text.encode()).decode()
+def b64(text: Union[str, bytes]) -> str:
+    return base64.b64encode(text.encode() if isinstance(text, str) else text).decode()
 
 
 def unb64(text: str) -> str:
@@ -30,9 +30,13 @@ def prefix_end(prefix: str) -> str:
 @dataclass(frozen=True)
 class KeyValue:
     key: str
-    value: str
+    raw: bytes
     create_revision: int
     lease: int
+
+    @property
+    def value(self) -> str:
+        return self.raw.decode()
 
 
 @dataclass(frozen=True)
@@ -82,7 +86,10 @@ class Etcd:
         if prefix:
             body["range_end"] = b64(prefix_end(key))
         found = self.post("/v3/kv/range", body).get("kvs", [])
-        return [KeyValue(unb64(kv["key"]), unb64(kv.get("value", "")), int(kv["create_revision"]), int(kv.get("lease", 0))) for kv in found]
+        return [
+            KeyValue(unb64(kv["key"]), base64.b64decode(kv.get("value", "")), int(kv["create_revision"]), int(kv.get("lease", 0)))
+            for kv in found
+        ]
 
     def get(self, key: str) -> Optional[KeyValue]:
         found = self.range(key)
@@ -91,7 +98,7 @@ class Etcd:
     def txn(self, success: List[Dict[str, Any]], compare: Optional[List[Dict[str, Any]]] = None) -> bool:
         return bool(self.post("/v3/kv/txn", {"compare": compare or [], "success": success}).get("succeeded", False))
 
-    def create(self, key: str, value: str, lease: int) -> bool:
+    def create(self, key: str, value: bytes, lease: int) -> bool:
         """Writes the key unless it exists."""
         return self.txn([put(key, value, lease)], [{"key": b64(key), "target": "CREATE", "result": "EQUAL", "create_revision": "0"}])
 
@@ -116,7 +123,7 @@ class Etcd:
         self.post("/v3/lease/revoke", {"ID": str(lease)})
 
 
-def put(key: str, value: str, lease: int = 0) -> Dict[str, Any]:
+def put(key: str, value: Union[str, bytes], lease: int = 0) -> Dict[str, Any]:
     """A put as part of a transaction."""
     return {"request_put": {"key": b64(key), "value": b64(value), "lease": str(lease)}}
 

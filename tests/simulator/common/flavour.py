@@ -1,4 +1,4 @@
-"""What the broken builds do, and the version line. Rollback has to be tested against something."""
+"""What the broken builds do, and what both say of their build. Rollback has to be tested against something."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from typing import List
 
 from common import log
 from common.buildinfo import FLAVOUR, VERSION
+
+# Where a real build names its branch.
+BRANCH = "v%s (simulator)" % VERSION
 
 
 def announce(daemon: str) -> str:
@@ -27,7 +30,7 @@ def version_requested(arguments: List[str], flags: List[str]) -> bool:
 def misbehave_at_start() -> None:
     """crash: dies with a panic. mute: stays, listens on nothing, never gets ready."""
     if FLAVOUR == "crash":
-        log.error("panicked at src/main.rs:42: simulated crash of this build")
+        log.error("thread 'main' panicked 'simulated crash of this build' at \"src/main.rs:42\"")
         sys.exit(1)
     if FLAVOUR == "mute":
         log.info("Server is starting")

@@ -33,7 +33,12 @@ class Answer:
 
 
 def call(
-    method: str, url: str, body: Any = None, timeout: float = 5.0, content_type: str = JSON_TYPE, headers: Optional[Mapping[str, str]] = None
+    method: str,
+    url: str,
+    body: Any = None,
+    timeout: float = 5.0,
+    content_type: str = JSON_TYPE,
+    headers: Optional[Mapping[str, str]] = None,
 ) -> Answer:
     """One request on a connection of its own. `body` is bytes, or anything that JSON can say."""
     parts = urllib.parse.urlsplit(url)

@@ -8,27 +8,29 @@ import socket
 import sys
 import threading
 import time
-from typing import Any, List, Optional, Tuple
+from typing import Any, Dict, List, Optional, Tuple
 
 from common import flavour, log
+from common.buildinfo import VERSION
 from common.etcd import Etcd
 from common.http import Handle, listen
 from common.log import failure_text
 
-from horaedb.config import Config, ConfigError, load, seconds
+from horaedb.config import Config, ConfigError, defaults, load
 from horaedb.engine import Blocked, Engine
 from horaedb.http_api import HttpApi
 from horaedb.locks import ShardLocks
-from horaedb.meta import MetaClient, MetaError
+from horaedb.meta import BadResponse, MetaClient, MetaError
 from horaedb.peer import Peer
-from horaedb.process import panic, stop
+from horaedb.process import panic, panic_early, stop
 from horaedb.shards import ShardError, ShardSet
 from horaedb.store import FIRST_CONTACT, BucketStore, Store, StoreError, open_store
 from horaedb.table import table_name
+from horaedb.units import seconds
 from horaedb.wal import LocalWal, SharedWal, Wal
 
 USAGE = "Usage: horaedb-server [OPTIONS]\n\nOptions:\n  -c, --config <config>  Set configuration file\n  -V, --version  Print version\n  -h, --help  Print help"
-CONFIG_FAILURE = 101
+RPC_TIMEOUTS_PER_TTL = 6
 BROKER_TIMEOUT = 1.5
 
 
@@ -52,37 +54,54 @@ def arguments(words: List[str]) -> Optional[str]:
 
 
 def main() -> None:
+    log.use(log.slog)
     flavour.die_like_an_old_glibc(sys.argv[0])
     if flavour.version_requested(sys.argv[1:], ["-V", "--version"]):
-        print("HoraeDB Server\nHoraeDB version: %s" % flavour.announce("horaedb-server"))
+        print("HoraeDB Server " + version_text())
         return
     path = arguments(sys.argv[1:])
     try:
-        config = load(path) if path else panic("RocksDB WAL not bundled!")
+        config = load(path) if path else defaults()
     except ConfigError as error:
-        sys.stderr.write("thread 'main' panicked at 'Failed to create config: %s'\n" % error)
-        sys.exit(CONFIG_FAILURE)
+        panic_early("Failed to parse config.: %s" % error, "src/horaedb/bin/horaedb-server.rs:84:65")
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT):
         signal.signal(number, lambda *_: stop())
     threading.excepthook = lambda failure: panic(failure_text(failure.exc_type, failure.exc_value, failure.exc_traceback))
-    log.info("%s starts; this is a simulator, not the real HoraeDB" % flavour.announce("horaedb-server"))
     # Both copies, secrets included, are what the real one prints.
-    print("horaedb-server starts with config:\n%s" % config.dump())
-    log.info("horaedb server tries start with config:\n%s" % config.dump())
+    print("HoraeDB server tries starting with config:%s" % config.printed())
+    log.info("version:%s" % version_text(), "src/horaedb/bin/horaedb-server.rs:113")
+    log.info("Server starts up, config:%s" % config.printed(many_lines=True), "src/horaedb/src/setup.rs:118")
     flavour.misbehave_at_start()
     run(config)
 
 
+def version_text() -> str:
+    said = (
+        ("Version", VERSION),
+        ("Git commit", "0" * 7),
+        ("Git branch", flavour.BRANCH),
+        ("Opt level", "3"),
+        ("Rustc version", "1.75.0"),
+        ("Target", "x86_64-unknown-linux-gnu"),
+        ("Build date", "1980-01-01"),
+    )
+    return "".join("\n%s: %s" % entry for entry in said)
+
+
 def run(config: Config) -> None:
+    if config["analytic.wal.type"] == "RocksDB":
+        panic("RocksDB WAL not bundled!", "src/horaedb/src/setup.rs:154")
     meta = join_meta(config) if config.with_meta else None
     etcd = etcd_client(config) if config.with_meta else None
     try:
         wal, store = open_wal(config, etcd), open_object_store(config)
     except OSError as error:
-        panic("Failed to setup analytic engine: %s" % error)
-    shards = ShardSet(wal, store)
+        panic("Failed to setup analytic engine: %s" % error, "src/horaedb/src/setup.rs:331")
+    shards = ShardSet(wal, store, table_options(config))
     engine = Engine(config.node_name, shards, meta, Blocked(config["limiter.write_block_list"], config["limiter.read_block_list"], []))
     peer, http = Peer(shards, engine), HttpApi(config, shards, engine)
+    if meta:
+        create_default_schema(meta)
     serve(config, "http_port", http.routes)
     serve(config, "grpc_port", peer)
     for port in ("mysql_port", "postgresql_port"):
@@ -91,37 +110,58 @@ def run(config: Config) -> None:
         join_cluster(config, shards, meta, etcd)
     else:
         open_alone(shards, wal)
-    log.info("Server start finished")
+    log.info("Server start finished", "src/server/src/server.rs:208")
     while True:
         signal.pause()
 
 
+def table_options(config: Config) -> Dict[str, str]:
+    options = config["analytic.table_opts"]
+    return {"enable_ttl": "true" if options["enable_ttl"] else "false", "ttl": options["ttl"]}
+
+
 def join_meta(config: Config) -> MetaClient:
-    """HoraeMeta is asked once: no retry, no back-off."""
+    """HoraeMeta is connected to once: no retry, no back-off."""
     cluster = config["cluster_deployment.meta_client.cluster_name"]
-    if not cluster:
-        panic("Invalid arguments, msg:cluster_name is required non-empty")
-    if not str(config["cluster_deployment.etcd_client.root_path"]).startswith("/"):
-        panic("Invalid arguments, msg:root_path is required to start with /")
+    address = config["cluster_deployment.meta_client.meta_addr"]
     try:
-        client = MetaClient(
-            config["cluster_deployment.meta_client.meta_addr"], cluster, seconds(config["cluster_deployment.meta_client.timeout"])
-        )
-        client.ask("schema", {"name": "public"})
-        return client
+        client = MetaClient(address, cluster, seconds(config["cluster_deployment.meta_client.timeout"]))
+        client.connect()
     except MetaError as error:
-        panic("Failed to build meta client or to create the default schema: %s" % error)
+        cause = 'FailConnect { addr: "%s", source: tonic::transport::Error(Transport, %s), backtrace: Backtrace( ) }' % (address, error)
+        panic("fail to build meta client: %s" % cause, "src/horaedb/src/setup.rs:304")
+    for missing, refused in (
+        ("root_path is required to start with /", not str(config["cluster_deployment.etcd_client.root_path"]).startswith("/")),
+        ("cluster_name is required non-empty", not cluster),
+    ):
+        if refused:
+            cause = 'InvalidArguments { msg: "%s", backtrace: Backtrace( ) }' % missing
+            panic("called `Result::unwrap()` on an `Err` value: %s" % cause, "src/horaedb/src/setup.rs:316")
+    return client
+
+
+def create_default_schema(meta: MetaClient) -> None:
+    """Words that don't say which cluster is unknown, or that it is the cluster at all."""
+    try:
+        meta.ask("schema", {"name": "public"})
+    except BadResponse as error:
+        source = 'BadResponse { code: %d, msg: "%s", backtrace: Backtrace( ) }' % (error.code, error.message)
+    except MetaError as error:
+        source = "FailAllocSchemaId { source: %s }" % error
+    else:
+        return
+    log.error("Send heartbeat to meta failed, err:Bad response, resp code:404, msg:grpc heartbeat.", "src/cluster/src/cluster_impl.rs:136")
+    cause = 'CreateSchemaWithCause { catalog: "horaedb", schema: "public", source: %s }' % source
+    panic("Fail to create default schema: %s" % cause, "src/server/src/server.rs:229")
 
 
 def etcd_client(config: Config) -> Etcd:
     settings = config["cluster_deployment.etcd_client"]
-    return Etcd(settings["server_addrs"], seconds(settings["connect_timeout"]))
+    return Etcd(settings["server_addrs"], settings["shard_lock_lease_ttl_sec"] / RPC_TIMEOUTS_PER_TTL)
 
 
 def open_wal(config: Config, etcd: Optional[Etcd]) -> Wal:
     wal = config["analytic.wal"]
-    if wal["type"] == "RocksDB":
-        panic("RocksDB WAL not bundled!")
     if wal["type"] == "Local":
         return LocalWal(wal["data_dir"])
     if wal["type"] == "Kafka":
@@ -188,6 +228,7 @@ def hang_up_on_all(config: Config, port: str) -> None:
 
 def join_cluster(config: Config, shards: ShardSet, meta: MetaClient, etcd: Etcd) -> None:
     settings: Any = config["cluster_deployment.etcd_client"]
+    log.info("Cluster is starting with config:%s" % config.cluster_printed(), "src/cluster/src/cluster_impl.rs:349")
     prefix = "%s/%s/shards" % (settings["root_path"], config["cluster_deployment.meta_client.cluster_name"])
     locks = ShardLocks(
         etcd,
@@ -197,7 +238,7 @@ def join_cluster(config: Config, shards: ShardSet, meta: MetaClient, etcd: Etcd)
         seconds(settings["shard_lock_lease_check_interval"]),
         settings["enable_shard_lock_fast_reacquire"],
         shards.lock_expired,
-        panic,
+        lambda message: panic(message, "src/server/src/grpc/meta_event_service/mod.rs:313", "horaedb-meta"),
     )
     shards.use_locks(locks)
     locks.start()
@@ -208,10 +249,20 @@ def join_cluster(config: Config, shards: ShardSet, meta: MetaClient, etcd: Etcd)
 def heartbeats(node: str, shards: ShardSet, meta: MetaClient, lease: float) -> None:
     while True:
         pause = lease * 2 / 3
+        told = shards.statuses()
+        shown = ", ".join("ShardInfo { id: %s, role: Leader, version: 0, status: %s }" % entry for entry in told.items())
+        log.info("Node heartbeat to meta, shard infos:[%s]" % shown, "src/cluster/src/cluster_impl.rs:130")
+        log.info(
+            'Meta client try to send heartbeat req:NodeHeartbeatRequest { endpoint: "%s" }' % node, "src/meta_client/src/meta_impl.rs:249"
+        )
         try:
-            meta.ask("heartbeat", {"node": node, "shards": shards.statuses()})
+            meta.ask("heartbeat", {"node": node, "shards": told})
+            log.info(
+                "Meta client finish sending heartbeat, resp:NodeHeartbeatResponse { header: Some(ResponseHeader { code: 0 }) }",
+                "src/meta_client/src/meta_impl.rs:261",
+            )
         except MetaError as error:
-            log.error("Send heartbeat to meta failed, err:%s" % error)
+            log.error("Send heartbeat to meta failed, err:%s" % error, "src/cluster/src/cluster_impl.rs:136")
             pause = lease / 2
         time.sleep(pause)
 

@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 import copy
+import json
 import os
-import re
 from typing import Any, Dict, List, Mapping, Tuple
 
 from common import toml
 
+from horaedb import rust
 from horaedb.defaults import ALL_FIELDS_REQUIRED, CLUSTER_DEPLOYMENT, DEFAULTS, OPTIONAL, STORE_HTTP, STORE_KEYS, WAL_KEYS
-
-DURATION = re.compile(r"(?=.)(\d+d)?(\d+h)?(\d+m(?!s))?(\d+s)?(\d+ms)?")
-SIZE = re.compile(r"\d+(B|[KMGTP](i?B)?)?")
-UNIT_SECONDS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
+from horaedb.units import DURATION, SIZE
 
 
 class ConfigError(Exception):
     """Fatal: exit code 101."""
-
-
-def seconds(duration: str) -> float:
-    return sum(int(number) * UNIT_SECONDS[unit] for number, unit in re.findall(r"(\d+)(ms|[dhms])", duration))
 
 
 class Config:
@@ -45,7 +39,27 @@ class Config:
         return "%s:%d" % (self["node.addr"], self["server.grpc_port"])
 
     def dump(self) -> str:
+        """As GET /debug/config answers."""
         return render(self.tree)
+
+    def printed(self, many_lines: bool = False) -> str:
+        """As the log shows it."""
+        shown = rust.value_of(self.tree)
+        return rust.on_many_lines(shown) if many_lines else rust.on_one_line(shown)
+
+    def cluster_printed(self) -> str:
+        """The part of it that says how the node finds its cluster, which the log shows once more."""
+        return rust.on_one_line(rust.cluster_of(self.tree["cluster_deployment"]))
+
+
+def quoted(text: str) -> str:
+    """A string as Rust's Debug shows it."""
+    return json.dumps(text, ensure_ascii=False)
+
+
+def defaults() -> Config:
+    """Without a file."""
+    return Config(copy.deepcopy(DEFAULTS))
 
 
 def load(path: str, environment: Mapping[str, str] = os.environ) -> Config:
@@ -54,13 +68,15 @@ def load(path: str, environment: Mapping[str, str] = os.environ) -> Config:
         with open(path, encoding="utf-8") as stream:
             text = stream.read()
     except OSError as error:
-        raise ConfigError("Failed to read config file %s: %s" % (path, error)) from error
+        os_error = 'Os { code: %d, kind: NotFound, message: "%s" }' % (error.errno or 0, error.strerror)
+        raise ConfigError("OpenFile { path: %s, source: %s, backtrace: Backtrace( ) }" % (quoted(path), os_error)) from error
     try:
         given = toml.loads(text)
         tree = _complete(given)
     except (toml.TomlError, ConfigError) as error:
-        # The real one prints the whole file with the error, secrets included.
-        raise ConfigError("Failed to parse config, path:%s, err:%s, content:\n%s" % (path, error, text)) from error
+        # The whole file is in the error, secrets included.
+        inner = "TomlError { message: %s, original: Some(%s), keys: [], span: None }" % (quoted(str(error)), quoted(text))
+        raise ConfigError("ParseToml { path: %s, source: Error { inner: %s }, backtrace: Backtrace( ) }" % (quoted(path), inner)) from error
     _override(tree, environment)
     return Config(tree)
 
@@ -87,6 +103,9 @@ def _complete(given: Dict[str, Any]) -> Dict[str, Any]:
     shape = copy.deepcopy(DEFAULTS)
     _choose(shape["analytic"]["storage"], "object_store", given.get("analytic", {}).get("storage", {}), STORE_KEYS, required=True)
     _choose(shape["analytic"], "wal", given.get("analytic", {}), WAL_KEYS, required=False)
+    wal = given.get("analytic", {}).get("wal", {})
+    if wal.get("type") == "RocksDB" and set(wal) - {"type", "disable_data"}:
+        raise ConfigError("invalid type: map, expected unit struct RocksDBStorageConfig for key `analytic.wal`")
     if "cluster_deployment" in given:
         mode = _variant(given["cluster_deployment"], "mode", CLUSTER_DEPLOYMENT)
         shape["cluster_deployment"] = copy.deepcopy(CLUSTER_DEPLOYMENT[mode])

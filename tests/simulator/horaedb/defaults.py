@@ -149,7 +149,7 @@ STORE_KEYS: Dict[str, Dict[str, Any]] = {
 NAMESPACES: Dict[str, Any] = {"data_namespace": {}, "meta_namespace": {}}
 WAL_KEYS: Dict[str, Dict[str, Any]] = {
     "Local": {"data_dir": "/tmp/horaedb", "segment_size": "64MiB", "cache_size": 3, "disable_data": False},
-    "RocksDB": {"data_dir": "/tmp/horaedb", "disable_data": False},
+    "RocksDB": {"disable_data": False},
     "Kafka": {
         "kafka": {"client": {"boost_brokers": []}, "topic_management": {}, "consumer": {}},
         "disable_data": False,

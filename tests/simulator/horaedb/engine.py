@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ipaddress
+import json
 from typing import Any, Dict, List, Optional
 
 from common.etcd import EtcdError
@@ -14,27 +16,53 @@ from horaedb.sql import Create, Drop, Exists, Insert, Select, SqlError, Statemen
 from horaedb.table import Table, TableError
 
 FORWARD_TIMEOUT = 5.0
-NOT_FOUND = (
-    "Internal err:Rpc error, code:500, message:Failed to create plan, err:Failed to create plan, "
-    'err:Failed to generate datafusion plan, err:Execution error: Table is not found, "table:%s".'
+RPC = "Internal err:Rpc error, code:500, "
+PLAN = "Failed to create plan"
+NOT_FOUND = 'Failed to create plan, err:Failed to generate datafusion plan, err:Execution error: Table is not found, "table:%s"'
+FIND = "Failed to find table, table_name:%s"
+NOT_READY = "Table is not ready, err:Invalid table status, status:Recovering"
+EXECUTE = "Failed to execute plan"
+INTERPRETER = "Internal error, msg:Failed to execute interpreter, err:"
+CREATE_FAILED = INTERPRETER + (
+    "Failed to execute create table, err:Failed to create table by table manipulator, err:Failed to create table, "
+    "msg:failed to create table by meta client, req:%s, err:%s"
 )
-NOT_READY = (
-    "Internal err:Rpc error, code:500, err:Query failed, err:Failed to find table, table_name:%s. "
-    "Caused by: Table is not ready, err:Invalid table status, status:Recovering sql:%s."
+CREATE_REQUEST = (
+    'CreateTableRequest { schema_name: "public", name: %s, engine: %s, create_if_not_exist: %s, options: {%s}, partition_table_info: None }'
 )
-FAILED = "Internal err:Rpc error, code:500, err:Query failed, err:%s sql:%s."
-CREATE_FAILED = "Failed to execute create table. Caused by: failed to create table by meta client, err:%s"
-ALREADY_EXISTS = "Failed to execute create table. Caused by: Table already exists, table:%s"
-DROP_FAILED = "Failed to execute drop table. Caused by: failed to drop table by meta client, err:%s"
-UNREACHABLE = "Internal err:Rpc error, code:500, message:Failed to forward to %s, err:tcp connect error: %s."
-BLOCKED = "Internal err:Rpc error, code:500, err:Query is blocked, err:Table operation is blocked, table:%s."
+ALREADY_EXISTS = (
+    INTERPRETER + "Failed to execute create table, err:Failed to create table by table manipulator, err:Table already exists, table:%s"
+)
+DROP_FAILED = INTERPRETER + (
+    "Failed to execute drop table, err:Failed to drop table by table manipulator, err:Failed to drop table, "
+    'msg:failed to drop table by meta client, req:DropTableRequest { schema_name: "public", name: %s, partition_table_info: None }, err:%s'
+)
+FAILED = INTERPRETER + "%s"
+ROUTE_FAILED = "Failed to route tables, err:%s"
+BLOCKED = "Query is blocked, err:Table operation is blocked, table:%s"
 INVALID = "Internal err:Internal error, msg:parse table name, err:Invalid sql, sql:%s, err:sql parser error: %s."
 
 Result = Dict[str, Any]
 
 
 class QueryError(Exception):
-    """The message of an HTTP 400."""
+    """What a statement fails of. The same failure is worded in one way by the node that has it, in another by one that passed the statement on."""
+
+    def __init__(self, message: str, source: str = "", whole: str = "") -> None:
+        super().__init__(message)
+        self.message, self.source, self.whole = message, source, whole
+
+    def here(self) -> str:
+        """The message of an HTTP 400."""
+        if self.whole:
+            return self.whole
+        cause = ("message:%s, err:%s" if self.source else "err:%s%s") % (self.message, self.source)
+        return RPC + cause.rstrip(".") + "."
+
+    def elsewhere(self, text: str) -> str:
+        """The same, by the node that had passed it on. The cause stands at the end, before the statement."""
+        cause = ". Caused by: " + self.source if self.source else ""
+        return RPC + "err:Query failed, err:%s%s sql:%s." % (self.message, cause, text)
 
 
 class Blocked:
@@ -70,7 +98,7 @@ class Engine:
         try:
             statement = sql.parse(text)
         except SqlError as error:
-            raise QueryError(INVALID % (text, error)) from error
+            raise QueryError("", whole=INVALID % (text, error)) from error
         kind = "write" if isinstance(statement, Insert) else "query"
         self.counters[kind] += 1
         try:
@@ -80,20 +108,21 @@ class Engine:
             raise
 
     def _run(self, statement: Statement, text: str, forwarded: bool) -> Result:
-        if isinstance(statement, Create):
-            return self._create(statement, text)
-        if isinstance(statement, Drop):
-            return self._drop(statement, text)
         if statement.table is None:
             if isinstance(statement, Select):
                 return {"rows": query.constants(statement)}
             return {"rows": [{"Tables": table.name} for table in self._shards.tables()]}
         if not forwarded:
             owner = self.route(statement.table)
-            if owner is not None and owner != self._node:
+            if owner is not None and not self._is_here(owner):
                 return self._forward(owner, text)
+        if isinstance(statement, Create):
+            return self._create(statement)
+        if isinstance(statement, Drop):
+            return self._drop(statement)
+        if not forwarded:
             self._check_blocked(statement)
-        return self._local(statement, text)
+        return self._local(statement)
 
     def route(self, table: str) -> Optional[str]:
         """The node that HoraeMeta names for the table; None when it names none. Raises QueryError."""
@@ -102,20 +131,30 @@ class Engine:
         try:
             nodes: Dict[str, str] = self._meta.ask("route", {"tables": [table]})["nodes"]
         except MetaError as error:
-            raise QueryError("Internal err:Rpc error, code:500, err:Failed to route tables, err:%s." % error) from error
+            raise QueryError(ROUTE_FAILED % error) from error
         return nodes.get(table)
+
+    def _is_here(self, owner: str) -> bool:
+        """A node takes every loopback address for its own, if the port is its own."""
+        if owner == self._node:
+            return True
+        host, _, port = owner.rpartition(":")
+        return port == self._node.rpartition(":")[2] and _is_loopback(host)
 
     def _forward(self, owner: str, text: str) -> Result:
         try:
             answer = call("POST", "http://%s/simulator/sql" % owner, {"query": text}, FORWARD_TIMEOUT)
         except Unreachable as error:
-            raise QueryError(UNREACHABLE % (owner, error)) from error
+            raise QueryError("Failed to connect endpoint, endpoint:http://%s, err:tcp connect error: %s" % (owner, error)) from error
         try:
             body = dict(answer.json())
         except ValueError as error:
-            raise QueryError(UNREACHABLE % (owner, "not a data node: status %d" % answer.status)) from error
+            raise QueryError(
+                "Failed to connect endpoint, endpoint:http://%s, err:not a data node: status %d" % (owner, answer.status)
+            ) from error
         if answer.status != 200:
-            raise QueryError(str(body["error"]))
+            failure = QueryError(str(body["message"]), str(body["source"]), str(body["whole"]))
+            raise QueryError("", whole=failure.whole or failure.elsewhere(text))
         return body
 
     def _check_blocked(self, statement: Statement) -> None:
@@ -123,37 +162,41 @@ class Engine:
         if statement.table in names:
             raise QueryError(BLOCKED % statement.table)
 
-    def _table(self, name: str, text: str) -> Table:
+    def _table(self, name: str) -> Table:
         try:
             table = self._shards.table(name)
         except Recovering as error:
-            raise QueryError(NOT_READY % (name, text)) from error
+            raise QueryError(FIND % name, NOT_READY) from error
         if table is None:
-            raise QueryError(NOT_FOUND % name)
+            raise QueryError(PLAN, NOT_FOUND % name)
         return table
 
-    def _local(self, statement: Statement, text: str) -> Result:
+    def _local(self, statement: Statement) -> Result:
         name = str(statement.table)
         if isinstance(statement, Exists):
             return {"rows": [{"result": 1 if self._shards.table(name) else 0}]}
-        table = self._table(name, text)
+        table = self._table(name)
         try:
             if isinstance(statement, Insert):
                 return {"affected_rows": table.insert(statement.columns, statement.rows)}
             if isinstance(statement, Select):
                 return {"rows": query.select(statement, table.schema.ordered(), table.rows())}
         except (TableError, OSError, Unreachable, EtcdError) as error:
-            raise QueryError(FAILED % (error, text)) from error
+            raise QueryError(EXECUTE, FAILED % error) from error
         return {"rows": [_described(column, table) for column in table.schema.columns]}
 
-    def _create(self, statement: Create, text: str) -> Result:
+    def _create(self, statement: Create) -> Result:
+        """A table that exists is refused in a cluster, whatever the statement says."""
         body = {"name": statement.table, "schema": statement.schema.to_json()}
         try:
-            created = self._meta.ask("create_table", body)["created"] if self._meta else self._create_alone(statement)
-        except (MetaError, ShardError) as error:
-            raise QueryError(FAILED % (CREATE_FAILED % error, text)) from error
-        if not created and not statement.if_not_exists:
-            raise QueryError(FAILED % (ALREADY_EXISTS % statement.table, text))
+            if self._meta:
+                self._meta.ask("create_table", body)
+            elif not self._create_alone(statement) and not statement.if_not_exists:
+                raise QueryError(EXECUTE, ALREADY_EXISTS % statement.table)
+        except MetaError as error:
+            raise QueryError(EXECUTE, CREATE_FAILED % (_request(statement), error)) from error
+        except ShardError as error:
+            raise QueryError(EXECUTE, FAILED % error) from error
         return {"affected_rows": 0}
 
     def _create_alone(self, statement: Create) -> bool:
@@ -163,19 +206,31 @@ class Engine:
         self._shards.create_table(0, 0, number, statement.table, statement.schema.to_json())
         return True
 
-    def _drop(self, statement: Drop, text: str) -> Result:
+    def _drop(self, statement: Drop) -> Result:
         try:
-            dropped = self._meta.ask("drop_table", {"name": statement.table})["dropped"] if self._meta else self._drop_alone(statement)
+            if self._meta:
+                self._meta.ask("drop_table", {"name": statement.table})
+            else:
+                self._drop_alone(statement)
         except (MetaError, ShardError) as error:
-            raise QueryError(FAILED % (DROP_FAILED % error, text)) from error
-        if not dropped and not statement.if_exists:
-            raise QueryError(FAILED % (DROP_FAILED % "Table not found", text))
+            raise QueryError(EXECUTE, DROP_FAILED % (json.dumps(statement.table), error)) from error
         return {"affected_rows": 0}
 
-    def _drop_alone(self, statement: Drop) -> bool:
-        found = self._shards.table(statement.table) is not None
+    def _drop_alone(self, statement: Drop) -> None:
         self._shards.drop_table(0, 0, statement.table)
-        return found
+
+
+def _request(statement: Create) -> str:
+    options = ", ".join("%s: %s" % (json.dumps(name), json.dumps(value)) for name, value in statement.schema.options)
+    words = json.dumps(statement.if_not_exists)
+    return CREATE_REQUEST % (json.dumps(statement.table), json.dumps(statement.engine), words, options)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.IPv4Address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _described(column: Any, table: Table) -> Result:

@@ -7,7 +7,7 @@ import json
 import time
 from typing import Any, Callable, Dict, Optional, Set
 
-from common import flavour
+from common import flavour, log
 from common.buildinfo import VERSION
 from common.etcd import EtcdError
 from common.http import JSON_TYPE, Request, Response, Routes, Unreachable, json_response, text_response
@@ -18,6 +18,7 @@ from horaedb.engine import Engine, QueryError
 from horaedb.metrics import exposition
 from horaedb.shards import ShardSet
 from horaedb.store import StoreError
+from horaedb.table import FlushFailed
 
 WAL_STATS = (
     "[Data wal stats]:\nUnknown\n                \n\n------------------------------------------------------\n\n\n"
@@ -104,7 +105,11 @@ class HttpApi:
             try:
                 table.flush()
                 outcome["success"].append(table.name)
-            except (StoreError, Unreachable, EtcdError, OSError):
+            except (StoreError, FlushFailed, Unreachable, EtcdError, OSError) as error:
+                log.error(
+                    "flush %s failed, err:Failed to flush table, table:%s, err:%s" % (table.name, table.name, error),
+                    "src/server/src/http.rs:511",
+                )
                 outcome["failed"].append(table.name)
         return json_response(outcome)
 
@@ -125,8 +130,10 @@ class HttpApi:
 
     def _influx(self, request: Request) -> Response:
         try:
-            for statement in influx.statements(request.body.decode(), int(time.time() * 1000)):
-                self._engine.execute(statement)
+            for table, create, insert in influx.statements(request.body.decode(), int(time.time() * 1000)):
+                if self._engine.route(table) is None:
+                    self._engine.execute(create)
+                self._engine.execute(insert)
         except influx.LineError as error:
             raise HttpError(500, str(error)) from error
         return json_response(None)
@@ -139,7 +146,7 @@ def _guarded(handle: Callable[[Request], Response]) -> Callable[[Request], Respo
         except HttpError as error:
             return error.response
         except QueryError as error:
-            return HttpError(400, str(error)).response
+            return HttpError(400, error.here()).response
 
     return serve
 

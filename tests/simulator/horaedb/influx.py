@@ -24,9 +24,9 @@ def _pairs(text: str) -> List[Tuple[str, str]]:
     return [(part.split("=", 1)[0], part.split("=", 1)[1]) for part in text.split(",") if part]
 
 
-def statements(body: str, now_ms: int) -> List[str]:
-    """CREATE and INSERT for each line. Raises LineError."""
-    out: List[str] = []
+def statements(body: str, now_ms: int) -> List[Tuple[str, str, str]]:
+    """(table, CREATE, INSERT) for each line. Raises LineError."""
+    out: List[Tuple[str, str, str]] = []
     for line in filter(None, body.splitlines()):
         words = line.split(" ")
         try:
@@ -38,10 +38,10 @@ def statements(body: str, now_ms: int) -> List[str]:
         timestamp = int(words[2]) // NANOSECONDS_PER_MILLISECOND if len(words) > 2 else now_ms
         columns = ["`%s` string TAG" % name for name in tag_values] + ["`%s` %s" % (n, TYPES[type(v)]) for n, v in fields.items()]
         columns.append("`time` timestamp NOT NULL")
-        out.append("CREATE TABLE IF NOT EXISTS `%s` (%s, TIMESTAMP KEY(`time`)) ENGINE=Analytic" % (measurement, ", ".join(columns)))
+        create = "CREATE TABLE IF NOT EXISTS `%s` (%s, TIMESTAMP KEY(`time`)) ENGINE=Analytic" % (measurement, ", ".join(columns))
         names = ["`%s`" % name for name in [*tag_values, *fields, "time"]]
         values = ", ".join(_quoted(value) for value in [*tag_values.values(), *fields.values(), timestamp])
-        out.append("INSERT INTO `%s`(%s) VALUES (%s)" % (measurement, ", ".join(names), values))
+        out.append((measurement, create, "INSERT INTO `%s`(%s) VALUES (%s)" % (measurement, ", ".join(names), values)))
     return out
 
 

@@ -18,6 +18,14 @@ class MetaError(Exception):
     """HoraeMeta was not reached, or refused."""
 
 
+class BadResponse(MetaError):
+    """It refused. Its own cause is rarely in the message."""
+
+    def __init__(self, code: int, message: str) -> None:
+        super().__init__("Bad response, resp code:%d, msg:%s." % (code, message))
+        self.code, self.message = code, message
+
+
 class AddressChoice:
     """Which of a name's addresses is used: the same one until it has failed for long."""
 
@@ -43,12 +51,19 @@ class MetaClient:
     def __init__(self, meta_addr: str, cluster: str, timeout: float) -> None:
         parts = urlsplit(meta_addr)
         if parts.scheme != "http" or not parts.hostname or not parts.port:
-            raise MetaError("failed to connect: invalid URL %s, expected http://host:port" % meta_addr)
+            raise MetaError("Invalid URL %s, expected http://host:port" % meta_addr)
         self._host, self._port = parts.hostname, parts.port
         self._cluster = cluster
         self._timeout = timeout
         self._choice = AddressChoice()
         self._lock = threading.Lock()
+
+    def connect(self) -> None:
+        """Whether anybody listens there. Raises MetaError."""
+        try:
+            socket.create_connection((self._address(), self._port), timeout=self._timeout).close()
+        except OSError as error:
+            raise MetaError("tcp connect error: %s (os error %d)" % (error.strerror or error, error.errno or 110)) from error
 
     def ask(self, what: str, body: Dict[str, Any]) -> Dict[str, Any]:
         """Raises MetaError."""
@@ -58,15 +73,17 @@ class MetaClient:
         except Unreachable as error:
             with self._lock:
                 self._choice.failed(time.monotonic())
-            raise MetaError("rpc to HoraeMeta failed: %s" % error) from error
+            raise MetaError(_status(error)) from error
         with self._lock:
             self._choice.worked()
         try:
             data = dict(answer.json())
         except ValueError as error:
-            raise MetaError("rpc to HoraeMeta failed: unexpected answer, status %d" % answer.status) from error
+            raise MetaError('status: Unknown, message: "unexpected answer, status %d"' % answer.status) from error
+        if "transport" in data:
+            raise MetaError('status: Unavailable, message: "connection error: desc = %s"' % data["transport"])
         if answer.status != 200:
-            raise MetaError(str(data.get("error")))
+            raise BadResponse(int(data.get("code", 500)), str(data.get("error")))
         return data
 
     def _address(self) -> str:
@@ -75,3 +92,12 @@ class MetaClient:
         except OSError as error:
             raise MetaError("failed to resolve %s: %s" % (self._host, error)) from error
         return self._choice.of([str(info[4][0]) for info in found])
+
+
+def _status(error: Unreachable) -> str:
+    """As tonic tells it."""
+    cause = error.__cause__
+    if isinstance(cause, TimeoutError):
+        return 'status: Cancelled, message: "Timeout expired", details: [], metadata: MetadataMap { headers: {} }'
+    number, words = (cause.errno, cause.strerror) if isinstance(cause, OSError) and cause.errno else (104, "Connection reset by peer")
+    return 'status: Unavailable, message: "error trying to connect: tcp connect error: %s (os error %d)"' % (words, number)

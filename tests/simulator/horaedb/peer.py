@@ -30,7 +30,7 @@ class Peer:
         try:
             return json_response(serve(decode_object(request.body)))
         except QueryError as error:
-            return json_response({"error": str(error)}, 400)
+            return json_response({"message": error.message, "source": error.source, "whole": error.whole}, 400)
         except ShardError as error:
             log.error(str(error))
             return json_response({"error": str(error)}, 500)

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import random
 import threading
 import time
 from dataclasses import dataclass, field
-from typing import Any, Dict, List, Optional, Protocol, Tuple
+from types import MappingProxyType
+from typing import Any, Dict, List, Mapping, Optional, Protocol, Tuple
 
 from common import log
 from common.etcd import EtcdError
 from common.http import Unreachable
 
-from horaedb.locks import LockHeld
+from horaedb.locks import NOT_OPEN, CloseFailed, LockHeld
 from horaedb.store import Store, StoreError
-from horaedb.table import NotHere, Schema, Table
+from horaedb.table import FlushFailed, NotHere, Schema, Table
 from horaedb.wal import Wal
 
 OPENING, READY = "Opening", "Ready"
 # Replay of a small shard.
 OPEN_TIME = 0.15
+# Of the locks that ran out and could not be given back, how many are a panic: none to one on each of three nodes.
+HEARD_OF = 0.1
 
 
 class ShardError(Exception):
@@ -56,9 +60,11 @@ class Shard:
 
 
 class ShardSet:
-    def __init__(self, wal: Wal, store: Store) -> None:
+    def __init__(self, wal: Wal, store: Store, table_options: Mapping[str, str] = MappingProxyType({})) -> None:
+        """`table_options`: what the node's configuration says where a CREATE doesn't."""
         self._wal = wal
         self._store = store
+        self._table_options = table_options
         self._locks: Locks = NoLocks()
         self._shards: Dict[int, Shard] = {}
         self._lock = threading.Lock()
@@ -99,7 +105,26 @@ class ShardSet:
             raise ShardError("fail to release shard lock, err:%s" % error) from error
 
     def lock_expired(self, number: int) -> None:
+        """The shard's tables are flushed and closed, and its lock is given back. Raises CloseFailed, as the real one only now and then:
+        who gives the lock back ends the task in which it runs, so nobody hears of a failure for which that task had to wait."""
+        with self._lock:
+            shard = self._shards.get(number)
+        if shard is None:
+            raise CloseFailed(NOT_OPEN % number)
+        try:
+            for table in list(shard.tables.values()):
+                table.flush()
+        except (StoreError, FlushFailed, Unreachable, EtcdError, OSError) as error:
+            raise CloseFailed("Server error, code:Internal, message:fail to close shard, cause:%s" % error) from error
         self._remove(number)
+        try:
+            self._locks.release(number)
+        except (Unreachable, EtcdError) as error:
+            if random.random() > HEARD_OF:
+                return
+            reason = "Failed to revoke the lease, shard_id:%d, err:%s" % (number, error)
+            raise CloseFailed("Server error, code:Internal, message:fail to release shard lock, cause:%s" % reason) from error
+        log.info("Close shard success, shard_id:%d" % number, "src/server/src/grpc/meta_event_service/mod.rs:311")
 
     def _remove(self, number: int) -> bool:
         with self._lock:
@@ -109,7 +134,9 @@ class ShardSet:
         """Raises ShardError."""
         shard = self._ready(number)
         try:
-            shard.tables[name] = Table.create(number, table, name, Schema.from_json(schema), self._wal, self._store)
+            options = {**self._table_options, **schema.get("options", {})}
+            whole = Schema.from_json(dict(schema, options=options))
+            shard.tables[name] = Table.create(number, table, name, whole, self._wal, self._store)
         except (OSError, Unreachable, EtcdError) as error:
             raise ShardError("failed to create table %s: %s" % (name, error)) from error
         shard.listed.append((table, name))

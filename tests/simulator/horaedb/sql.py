@@ -24,6 +24,7 @@ class Create:
     table: str
     schema: Schema
     if_not_exists: bool
+    engine: str = "Analytic"
 
 
 @dataclass(frozen=True)
@@ -188,9 +189,20 @@ class _Parser:
         self.listed(one)
         if not timestamp:
             raise SqlError("Timestamp key is required")
-        # Engine and options change nothing that the simulator does.
-        self.at = len(self.tokens)
-        return Create(table, Schema(tuple(columns), timestamp[0], tuple(primary) or (TSID, timestamp[0])), if_not_exists)
+        engine = "Analytic"
+        if self.accept("ENGINE"):
+            self.expect("=")
+            engine = self.name()
+        options = tuple(self.listed(self.option)) if self.accept("WITH") else ()
+        schema = Schema(tuple(columns), timestamp[0], tuple(primary) or (TSID, timestamp[0]), options)
+        return Create(table, schema, if_not_exists, engine)
+
+    def option(self) -> Tuple[str, str]:
+        token = self.next()
+        name = token[1:-1] if token[0] in "'`\"" else token
+        self.expect("=")
+        value = self.literal()
+        return name.lower(), value if isinstance(value, str) else str(value).lower()
 
     def column(self, timestamp: List[str]) -> Column:
         name, kind = self.name(), self.name().lower()

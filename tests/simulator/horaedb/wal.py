@@ -58,7 +58,9 @@ class LocalWal:
             os.makedirs(os.path.dirname(path), exist_ok=True)
         # Anything already there belongs to a table of another life with the same id, and it stays:
         # this is how an empty HoraeMeta over old files spoils them.
-        sync_write(self._manifest(shard, table), manifest.encode())
+        # A flush writes it again: it must not be half there after a kill.
+        sync_write(self._manifest(shard, table) + ".new", manifest.encode())
+        os.replace(self._manifest(shard, table) + ".new", self._manifest(shard, table))
 
     def manifest(self, shard: int, table: int) -> Optional[str]:
         try:
@@ -73,6 +75,8 @@ class LocalWal:
     def _found(self) -> Iterator[Tuple[int, int]]:
         for shard in os.listdir(self._manifests):
             for name in os.listdir(os.path.join(self._manifests, shard)):
+                if name.endswith(".new"):
+                    continue
                 yield int(shard), int(name.split(".")[0])
 
     def append(self, shard: int, table: int, record: str) -> None:

@@ -9,6 +9,7 @@ from common import flavour
 from common.buildinfo import VERSION
 from common.http import Request, Response, Routes, Unreachable, call, json_response, text_response
 
+from horaemeta import golang
 from horaemeta.cluster import Cluster, ClusterError
 from horaemeta.leadership import Leadership
 from horaemeta.manager import EtcdTrouble, Manager
@@ -17,7 +18,8 @@ from horaemeta.store import Table
 
 # Affinities of both schedulers are listed, and only one of them heeds them.
 NO_AFFINITIES: Dict[str, List[Any]] = {"Affinities": []}
-FORWARD_TIMEOUT = 30.0
+# The real one waits for ever: a follower of a leader that hangs looks as dead.
+FORWARD_TIMEOUT = 3600.0
 TOPOLOGY_TYPES = ("static", "dynamic")
 GO_TYPES = {str: "string", dict: "object", list: "array", bool: "bool", int: "number", float: "number"}
 
@@ -72,6 +74,9 @@ class Api:
         self.local("GET", "/api/v1/health", lambda _: success())
         self.local("GET", "/debug/leader", self._leader)
         self.local("GET", "/debug/simulator", self._simulator)
+        self.local("PUT", "/debug/simulator/hang_next_election", self._hang_next_election)
+        self.local("PUT", "/debug/simulator/hang_next_transfer", self._hang_next_transfer)
+        self.local("GET", "/debug/pprof/goroutine", self._goroutines)
         led: List[Tuple[str, str, Callable[[Request], Response]]] = [
             ("GET", "/api/v1/clusters", lambda _: success([c.model.info.to_json() for c in self._manager.all()])),
             ("POST", "/api/v1/clusters", self._create_cluster),
@@ -125,6 +130,18 @@ class Api:
     def _simulator(self, _: Request) -> Response:
         return json_response({"simulator": True, "daemon": "horaemeta", "version": VERSION, "announce": flavour.announce("horaemeta")})
 
+    def _hang_next_election(self, _: Request) -> Response:
+        self._manager.hang_next_election = True
+        return success()
+
+    def _hang_next_transfer(self, _: Request) -> Response:
+        self._manager.hang_next_transfer = True
+        return success()
+
+    def _goroutines(self, _: Request) -> Response:
+        """What tells a member that hangs from any other, for a reader of stacks."""
+        return text_response(golang.goroutines(self._manager.stuck))
+
     def _named(self, request: Request) -> Cluster:
         """The cluster in the path."""
         return self._found(request.params[0])
@@ -139,7 +156,8 @@ class Api:
         """Calls that look the cluster up deeper down word the same mistake differently."""
         cluster = self._manager.get(name)
         if cluster is None:
-            raise ApiError(500, what, "get cluster: (#404)cluster not found, cause:cluster name:%s" % name)
+            message = "get cluster: (#404)cluster not found, cause:cluster name:%s" % name
+            raise ApiError(500, what, golang.caused(message, [golang.GET_CLUSTER]))
         return cluster
 
     def _create_cluster(self, request: Request) -> Response:
@@ -152,7 +170,9 @@ class Api:
             raise ApiError(500, "get cluster", "cluster: %s already exists" % name)
         kind = self._topology_type(body, 400, "parse request params")
         if int(body.get("nodecount", 0)) < 1:
-            raise ApiError(500, "create cluster", "(#500)create cluster, cause:nodeCount must > 0")
+            message = "(#400)create cluster, cause:nodeCount must > 0"
+            inner = golang.method("cluster", "managerImpl.CreateCluster", "manager.go:113")
+            raise ApiError(400, "create cluster", golang.caused(message, [inner]))
         cluster = self._manager.create(name, int(body["nodecount"]), int(body.get("shardtotal", 0)), kind, batch)
         return success(cluster.model.info.id)
 
@@ -189,9 +209,11 @@ class Api:
         cluster = self._manager.get(str(body.get("clustername", "")))
         if cluster is None:
             raise ApiError(400, "parse request params", "(#404)cluster not found, cause:<nil>")
-        shards = body.get("shardids") or range(cluster.model.info.shard_total)
+        asked = body.get("shardids") or []
+        total = cluster.model.info.shard_total
         tables = {}
-        for shard in shards:
+        # The real one makes room for the ids that were asked for, and appends to that: shard 0 always comes with them.
+        for shard in sorted({0, *(s for s in asked if 0 <= s < total)}) if asked else range(total):
             info = shard_info(shard, cluster.shard_versions.get(shard, 0))
             tables[str(shard)] = {"Shard": info, "Tables": [table.to_json() for table in cluster.tables_of(shard)]}
         return success(tables)
@@ -210,6 +232,11 @@ class Api:
         body = parse(request)
         cluster = self._found_for("table", str(body.get("clustername", "")))
         names, ids = body.get("names") or [], body.get("ids") or []
+        schema = str(body.get("schemaname", ""))
+        if names and schema != "public":
+            message = "metadata get tables: (#404)schema not found, cause:schema name%%!(EXTRA string=%s)" % schema
+            inner = golang.method("cluster/metadata", "TableManagerImpl.getTables", "table_manager.go:359")
+            raise ApiError(500, "table", golang.caused(message, [inner]))
         tables = [t for t in cluster.tables.values() if (t.name in names if names else t.id in ids)]
         return success([table.to_json() for table in tables])
 
@@ -238,7 +265,9 @@ class Api:
     def _affine(self, request: Request, what: str) -> DynamicScheduler:
         scheduler = self._dynamic(self._named(request))
         if scheduler is None:
-            raise ApiError(500, what, "err: (#501)no, cause:static topology scheduler doesn't support shard affinity")
+            message = "err: (#501)no, cause:static topology scheduler doesn't support shard affinity"
+            inner = golang.method("coordinator/scheduler/static", "schedulerImpl.ListShardAffinityRule", "scheduler.go:131")
+            raise ApiError(500, what, golang.caused(message, [inner]))
         return scheduler
 
     def _list_affinities(self, request: Request) -> Response:
@@ -272,7 +301,11 @@ class Api:
         scheduler = self._dynamic(self._named(request))
         if scheduler is None:
             cause = "deploy mode could only %s when topology type is dynamic" % verb
-            raise ApiError(500, "%s enableSchedule" % verb, "(#400)invalid topology type, cause:%s" % cause)
+            inner = golang.method(
+                "coordinator/scheduler/manager", "schedulerManagerImpl.%sEnableSchedule" % verb.title(), "scheduler_manager.go:319"
+            )
+            message = "(#400)invalid topology type, cause:%s" % cause
+            raise ApiError(500, "%s enableSchedule" % verb, golang.caused(message, [inner]))
         return scheduler
 
     def _get_schedule(self, request: Request) -> Response:

@@ -23,6 +23,10 @@ class ClusterError(Exception):
     """A request that this cluster refuses, in the daemon's words."""
 
 
+class TableExists(ClusterError):
+    """It doesn't matter whether the statement said IF NOT EXISTS."""
+
+
 class Cluster:
     def __init__(
         self, loaded: Loaded, store: Store, dispatcher: Dispatcher, clock: Callable[[], float], panic: Callable[[str], None]
@@ -71,6 +75,7 @@ class Cluster:
 
     def heartbeat(self, node: str, shards: Dict[int, str]) -> None:
         with self._lock:
+            self._store.touch(self.model.info.id, node, int(time.time() * 1000))
             self._save(self.model.register(NodeReport(node, self._clock(), shards)))
 
     def _tick(self) -> None:
@@ -139,25 +144,25 @@ class Cluster:
         tables = [{"id": t.id, "name": t.name, "schema": t.schema} for t in self.tables_of(shard)]
         return {"shard": shard, "version": self.shard_versions.get(shard, 0), "tables": tables}
 
-    def create_table(self, name: str, schema: Dict[str, Any]) -> Tuple[Table, bool]:
-        """(the table, whether it is new). Raises ClusterError."""
+    def create_table(self, name: str, schema: Dict[str, Any]) -> Table:
+        """Raises ClusterError."""
         with self._ddl:
-            known = self.table(name)
-            if known:
-                return known, False
+            if self.table(name):
+                raise TableExists("table shard already exists: (#500)table already exists, cause:<nil>")
             with self._lock:
-                if self.model.view.state != STABLE:
-                    raise ClusterError("invalid cluster state, cluster state must be stable: (#500)cluster state invalid, cause:<nil>")
                 load = {shard: len(self.tables_of(shard)) for shard, _ in self.model.view.entries}
+                stable = self.model.view.state == STABLE
             if not load:
-                raise ClusterError("pick shard: (#500)no enough shards, cause:no shard is assigned")
+                raise ClusterError("pick table shard: no shard is assigned: (#500)node number not enough, cause:<nil>")
+            if not stable:
+                raise ClusterError("invalid cluster state, cluster state must be stable: (#500)cluster state invalid, cause:<nil>")
             shard = min(load, key=lambda s: (load[s], s))
             table = Table(self._store.next_id(self.name + "/TableID"), name, shard, now_ms(), "public", schema)
             self._order(shard, "create_table", {"id": table.id, "name": name, "schema": schema})
             self._store.save_table(self.model.info.id, table, self._next_version(shard))
             with self._lock:
                 self.tables[table.id] = table
-            return table, True
+            return table
 
     def drop_table(self, name: str) -> bool:
         """False when there is none. Raises ClusterError."""

@@ -8,7 +8,9 @@ import socket
 from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple, Union
 from urllib.parse import urlsplit
 
-from common import toml
+from common import log, toml
+
+from horaemeta import golang
 
 
 class ConfigError(Exception):
@@ -20,6 +22,8 @@ class Key(NamedTuple):
     default: Union[str, int, bool]
 
 
+UNREADABLE = "fail to parse config from toml file, err:unmarshal toml config, configFile:%s"
+FROM_ENVIRONMENT = "fail to parse config from environment variable, err:"
 MIB = 1024 * 1024
 KEYS: Dict[str, Key] = {
     "log.level": Key(None, "info"),
@@ -92,7 +96,18 @@ class Config:
         return str(self["advertise-client-urls"]).split(",", maxsplit=1)[0]
 
     def dump(self) -> str:
-        return json.dumps(self._values, sort_keys=True)
+        """As Go's TOML library writes it: tables after the plain keys, text in single quotes."""
+        plain = ["%s = %s" % (name, _toml(value)) for name, value in self._values.items() if "." not in name]
+        tables: Dict[str, List[str]] = {}
+        for name, value in self._values.items():
+            table, dot, key = name.partition(".")
+            if dot:
+                tables.setdefault(table, []).append("%s = %s" % (key, _toml(value)))
+        return "\n".join(plain) + "\n" + "".join("\n[%s]\n%s\n" % (table, "\n".join(lines)) for table, lines in tables.items())
+
+
+def _toml(value: Any) -> str:
+    return "'%s'" % value if isinstance(value, str) else json.dumps(value)
 
 
 def load(path: Optional[str], environment: Mapping[str, str] = os.environ) -> Config:
@@ -109,11 +124,22 @@ def load(path: Optional[str], environment: Mapping[str, str] = os.environ) -> Co
 
 
 def _from_file(path: str) -> Dict[str, Any]:
+    log.info("get config from toml", "config/config.go:378", configFile=path)
     try:
         with open(path, encoding="utf-8") as stream:
-            tree = toml.loads(stream.read())
-    except (OSError, ValueError) as error:
-        raise ConfigError("fail to read config file %s: %s" % (path, error)) from error
+            text = stream.read()
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        golang.log_failure("err", "config/config.go:382", "open %s: %s" % (path, reason))
+        raise ConfigError(
+            "fail to parse config from toml file, err:read config file, configFile:%s: open %s: %s" % (path, path, reason)
+        ) from error
+    log.info("toml config value", "config/config.go:385", config=text)
+    try:
+        tree = toml.loads(text)
+    except ValueError as error:
+        golang.log_failure("err", "config/config.go:389", "toml: %s" % error)
+        raise ConfigError("%s: toml: %s" % (UNREADABLE % path, error)) from error
     found = {}
     for name, key in KEYS.items():
         table: Any = tree
@@ -122,7 +148,7 @@ def _from_file(path: str) -> Dict[str, Any]:
         if table is None:
             continue
         if type(table) is not type(key.default):
-            raise ConfigError("fail to read config file %s: incompatible types: %s is a %s" % (path, name, type(table).__name__))
+            raise ConfigError("%s: toml: cannot decode TOML %s into key %s" % (UNREADABLE % path, type(table).__name__, name))
         found[name] = table
     return found
 
@@ -130,13 +156,17 @@ def _from_file(path: str) -> Dict[str, Any]:
 def _from_environment(key: Key, text: str) -> Union[str, int, bool]:
     if isinstance(key.default, bool):
         if text.lower() not in ("true", "false", "1", "0", "t", "f"):
-            raise ConfigError('env: parse error on %s: strconv.ParseBool: parsing "%s": invalid syntax' % (key.env, text))
+            raise ConfigError(
+                FROM_ENVIRONMENT + 'env: parse error on %s: strconv.ParseBool: parsing "%s": invalid syntax' % (key.env, text)
+            )
         return text.lower() in ("true", "1", "t")
     if isinstance(key.default, int):
         try:
             return int(text)
         except ValueError:
-            raise ConfigError('env: parse error on %s: strconv.ParseInt: parsing "%s": invalid syntax' % (key.env, text)) from None
+            raise ConfigError(
+                FROM_ENVIRONMENT + 'env: parse error on %s: strconv.ParseInt: parsing "%s": invalid syntax' % (key.env, text)
+            ) from None
     return text
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -27,6 +28,14 @@ class StartFailed(Exception):
     """etcd's own last words, or that it found no quorum in time."""
 
 
+class Panicked(Exception):
+    """etcd panicked, and with it the process of which the embedded one is a part. The trace is Go's own."""
+
+    def __init__(self, message: str, trace: str) -> None:
+        super().__init__(message)
+        self.trace = trace
+
+
 def find_etcd() -> str:
     wanted = os.environ.get("HORAE_SIM_ETCD") or shutil.which("etcd") or "/usr/bin/etcd"
     if not os.access(wanted, os.X_OK):
@@ -48,12 +57,22 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def _message(line: str) -> str:
+    """The words in a line of etcd's log: the error, if it has one."""
+    try:
+        entry = json.loads(line)
+        return str(entry.get("error") or entry["msg"])
+    except (ValueError, KeyError, TypeError):
+        return line
+
+
 class EtcdProcess:
     def __init__(self, config: Config) -> None:
         self._config = config
         self.url = "http://127.0.0.1:%d" % free_port()
         self._log = os.path.join(config["data-dir"], "etcd.log")
         self._process: Optional[subprocess.Popen[bytes]] = None
+        self.started = False
 
     def _command(self) -> List[str]:
         config = self._config
@@ -77,7 +96,7 @@ class EtcdProcess:
         ]
 
     def start(self) -> None:
-        """Returns when the member has a leader. Raises StartFailed.
+        """Returns when the member has a leader. Raises StartFailed, Panicked.
 
         Must be called by the main thread: the kernel kills the child when the thread that made it ends.
         """
@@ -92,17 +111,23 @@ class EtcdProcess:
         deadline = time.monotonic() + self._config["etcd-start-timeout-ms"] / 1000
         while not self.healthy():
             if self._process.poll() is not None:
-                raise StartFailed(self._last_words(size))
+                raise self._last_words(size)
             if time.monotonic() > deadline:
-                raise StartFailed("wait for embedded etcd start timeout, no quorum within %s ms" % self._config["etcd-start-timeout-ms"])
+                raise StartFailed("(#500)start etcd server timeout, cause:timeout is:%gs" % (self._config["etcd-start-timeout-ms"] / 1000))
             time.sleep(0.1)
+        self.started = True
 
-    def _last_words(self, since: int) -> str:
+    def _last_words(self, since: int) -> Exception:
         with open(self._log, "rb") as stream:
             stream.seek(since)
-            lines = stream.read().decode(errors="replace").splitlines()
-        fatal = [line for line in lines if any('"level":"%s"' % level in line for level in ("fatal", "panic", "error"))]
-        return "\n".join((fatal or lines)[-3:])
+            said = stream.read().decode(errors="replace")
+        _, panicked, rest = ("\n" + said).partition("\npanic: ")
+        if panicked:
+            message, _, trace = rest.partition("\n")
+            return Panicked(message, trace.rstrip())
+        lines = said.splitlines()
+        fatal = [line for line in lines if any('"level":"%s"' % level in line for level in ("fatal", "error"))]
+        return StartFailed("(#500)start embed etcd, cause:" + "\n".join(_message(line) for line in (fatal or lines)[-3:]))
 
     def healthy(self) -> bool:
         try:

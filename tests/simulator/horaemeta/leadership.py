@@ -1,25 +1,27 @@
 """Who leads HoraeMeta: the member that leads etcd, once it has written the leader's key under a lease.
 
-A follower that has seen a valid leader waits for that key to go away. After a graceful stop or a
-move it goes at once; after SIGKILL only when its lease ends, which is why that takes so much longer.
+One thread lives through it as the real one's does, and what it waits for stops it: a follower that has seen a valid leader waits for that
+key to go away, whoever leads etcd meanwhile; a leader whose clusters don't load, or don't stop, is never heard of by this thread again.
 """
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from dataclasses import dataclass
 from typing import Callable, Optional
 
-from common import log
+from common import log, protobuf
 from common.etcd import Etcd, EtcdError, KeyValue
 from common.http import Unreachable
 
 from horaemeta.store import leader_key
 
-# The real one is told by etcd at once. A move costs one read of five in a second (measured), so a look must not add to that.
-POLL = 0.1
+# A leader looks this often whether it still leads; a follower's watch is told at once in the real one.
+CHECK = 0.1
+# Between two tries when etcd fails, or when nobody, or somebody who no longer leads etcd, is in the key.
+PAUSE = 0.2
+NAME, ID, ENDPOINT = 1, 2, 3
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,51 @@ class Leader:
     name: str
     endpoint: str
     revision: int
+
+    def encoded(self) -> bytes:
+        return protobuf.encode({NAME: self.name, ID: self.id, ENDPOINT: self.endpoint})
+
+    @classmethod
+    def decoded(cls, found: KeyValue) -> Leader:
+        fields = protobuf.decode(found.raw)
+        return cls(int(fields.get(ID, 0)), str(fields.get(NAME, "")), str(fields.get(ENDPOINT, "")), found.create_revision)
+
+
+class Lease:
+    """Renewed by a thread of its own until it is closed or gone. It goes on when the leader's thread is stuck."""
+
+    def __init__(self, etcd: Etcd, seconds: int) -> None:
+        self._etcd = etcd
+        self._seconds = seconds
+        self.alive_until = time.monotonic() + seconds
+        self.id = etcd.grant(seconds)
+        self._closed = threading.Event()
+
+    def keep(self) -> None:
+        threading.Thread(target=self._keep, daemon=True, name="lease").start()
+
+    def _keep(self) -> None:
+        while not self._closed.is_set():
+            asked = time.monotonic()
+            try:
+                left = self._etcd.keepalive(self.id)
+                if left <= 0:
+                    log.warn("lease is expired", "member/lease.go:206", **{"lease-id": self.id})
+                    self.alive_until = 0.0
+                    return
+                self.alive_until = asked + left
+            except (Unreachable, EtcdError) as error:
+                log.error("lease keep alive failed", "member/lease.go:202", **{"lease-id": self.id, "error": str(error)})
+                if asked > self.alive_until:
+                    return
+            self._closed.wait(self._seconds / 3)
+
+    def close(self) -> None:
+        self._closed.set()
+        try:
+            self._etcd.revoke(self.id)
+        except (Unreachable, EtcdError) as error:
+            log.error("close lease failed", "member/member.go:185", error=str(error))
 
 
 class Leadership:
@@ -41,99 +88,88 @@ class Leadership:
         self._lease_sec = lease_sec
         self._elected = elected
         self._deposed = deposed
-        self._watched: Optional[int] = None
-        self._lease: Optional[int] = None
-        self._alive_until = 0.0
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True, name="leadership")
+        # What this member names when asked. It is replaced and never taken back: not when the key goes, and not by a thread that is stuck.
         self.known: Optional[Leader] = None
 
     def start(self) -> None:
         self._thread.start()
 
-    def leads(self) -> bool:
-        return self._lease is not None
-
     def is_local(self, leader: Leader) -> bool:
         return leader.endpoint == self._endpoint
 
     def stop(self) -> None:
-        """Gives the leadership up, if held."""
+        """Gives the leadership up, if held. Never returns for a member that hangs."""
         self._stopping.set()
-        self._thread.join(timeout=3)
-        self._step_down("server is closed")
+        self._thread.join()
 
     def _run(self) -> None:
-        while not self._stopping.wait(POLL):
+        while not self._stopping.is_set():
             try:
-                self._keep() if self.leads() else self._follow()
-            except (Unreachable, EtcdError) as error:
-                if self.leads() and time.monotonic() > self._alive_until:
-                    self._step_down("lease has expired: %s" % error)
+                paused = self._step()
+            except (Unreachable, EtcdError, ValueError) as error:
+                log.error("fail to get leader", "member/watch_leader.go:142", self=self._name, error=str(error))
+                paused = True
+            if paused:
+                self._stopping.wait(PAUSE)
 
-    def _keep(self) -> None:
-        status = self._etcd.status()
-        if status.leader != status.member:
-            self._step_down("etcd leader changed")
-            return
-        if self._alive_until - time.monotonic() < self._lease_sec * 2 / 3:
-            self._renew()
-
-    def _renew(self) -> None:
-        assert self._lease is not None
-        asked = time.monotonic()
-        left = self._etcd.keepalive(self._lease)
-        if left <= 0:
-            self._step_down("lease has expired")
-            return
-        self._alive_until = asked + left
-
-    def _follow(self) -> None:
+    def _step(self) -> bool:
+        """Whether to wait a moment before the next one."""
         found = self._etcd.get(self._key)
-        if found is None:
-            self._watched = None
-            status = self._etcd.status()
-            if status.leader == status.member:
-                self._campaign(status.member)
-            return
-        if self._watched == found.create_revision:
-            return
-        self.known = leader = _leader(found)
         status = self._etcd.status()
-        if leader.id == status.leader and not self.is_local(leader):
-            self._watched = found.create_revision
-        elif status.leader == status.member:
+        if found is None:
+            if status.leader != status.member:
+                return True
+            self._campaign(status.member)
+            return False
+        self.known = leader = Leader.decoded(found)
+        log.info("update leader cache", "member/watch_leader.go:172", endpoint=leader.endpoint)
+        if leader.id == status.leader:
+            self._wait_for_change(found.create_revision)
+            return False
+        if status.leader == status.member:
             self._etcd.delete(self._key)
+            return False
+        return True
+
+    def _wait_for_change(self, revision: int) -> None:
+        while not self._stopping.wait(CHECK):
+            try:
+                found = self._etcd.get(self._key)
+            except (Unreachable, EtcdError):
+                continue
+            if found is None or found.create_revision != revision:
+                log.info("current leader is deleted", "member/member.go:165", **{"leader-key": self._key})
+                return
 
     def _campaign(self, member: int) -> None:
-        asked = time.monotonic()
-        lease = self._etcd.grant(self._lease_sec)
-        value = json.dumps({"id": member, "name": self._name, "endpoint": self._endpoint})
-        if not self._etcd.create(self._key, value, lease):
+        lease = Lease(self._etcd, self._lease_sec)
+        me = Leader(member, self._name, self._endpoint, 0)
+        if not self._etcd.create(self._key, me.encoded(), lease.id):
+            lease.close()
             return
         written = self._etcd.get(self._key)
         if written is None:
             return
-        self._lease, self._alive_until = lease, asked + self._lease_sec
-        self.known = _leader(written)
-        log.info("[SetLeader] leader-key=%s leader=%s" % (self._key, self._name))
-        try:
-            self._elected(written.create_revision)
-        except (Unreachable, EtcdError) as error:
-            self._step_down("clusters can't be loaded: %s" % error)
-
-    def _step_down(self, reason: str) -> None:
-        if self._lease is None:
-            return
-        lease, self._lease = self._lease, None
-        log.info("no longer a leader because %s" % reason)
+        log.info("[SetLeader]", "member/member.go:215", **{"leader-key": self._key, "leader": self._name})
+        self.known = Leader.decoded(written)
+        self._elected(written.create_revision)
+        lease.keep()
+        log.info(self._lead(member, lease), "member/member.go:253", **{"old-leader": self._name})
         self._deposed()
-        try:
-            self._etcd.revoke(lease)
-        except (Unreachable, EtcdError) as error:
-            log.warn("close lease failed: %s" % error)
+        lease.close()
+        log.info("stop keeping leader", "member/watch_leader.go:164", self=self._name)
 
-
-def _leader(found: KeyValue) -> Leader:
-    data = json.loads(found.value)
-    return Leader(int(data["id"]), data["name"], data["endpoint"], found.create_revision)
+    def _lead(self, member: int, lease: Lease) -> str:
+        """Why this member no longer leads."""
+        while not self._stopping.wait(CHECK):
+            if time.monotonic() > lease.alive_until:
+                return "no longer a leader because lease has expired"
+            try:
+                status = self._etcd.status()
+            except (Unreachable, EtcdError):
+                continue
+            if status.leader != member:
+                return "etcd leader changed and should re-assign the leadership"
+        return "server is closed"

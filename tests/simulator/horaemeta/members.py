@@ -59,20 +59,20 @@ class MemberApi:
     def _update(self, request: Request) -> Response:
         body = parse(request)
         order = {"ID": self._id(str(body.get("oldmembername", ""))), "peerURLs": body.get("newmemberaddr") or []}
-        self._do("remove members", "/v3/cluster/member/update", order)
+        self._do("remove member", "/v3/cluster/member/update", order)
         return success("ok")
 
     def _remove(self, request: Request) -> Response:
         name = str(parse(request).get("membername", ""))
-        self._do("remove members", "/v3/cluster/member/remove", {"ID": self._id(name)})
+        self._do("remove member", "/v3/cluster/member/remove", {"ID": self._id(name)})
         return success("ok")
 
     def _promote(self, request: Request) -> Response:
         name = str(parse(request).get("learnername", ""))
-        self._do("remove members", "/v3/cluster/member/promote", {"ID": self._id(name, "learner")})
+        self._do("remove member", "/v3/cluster/member/promote", {"ID": self._id(name, "learner")})
         return success("ok")
 
     def _move(self, request: Request) -> Response:
         name = str(parse(request).get("membername", ""))
-        self._do("remove members", "/v3/maintenance/transfer-leadership", {"targetID": self._id(name)})
+        self._do("remove member", "/v3/maintenance/transfer-leadership", {"targetID": self._id(name)})
         return success("ok")

@@ -32,17 +32,16 @@ class _Ring:
             self.held[chosen or next(n for n in order if len(self.held[n]) < self.ceiling)].add(shard)
 
     def make_room(self, affinities: Mapping[int, int]) -> None:
-        """A rule for a shard that does not exist takes a node out all the same, as in the real one."""
+        """A rule for a shard that does not exist is one for the first node of the ring, which keeps none if it has more than are allowed."""
         closed: Set[str] = set()
         for shard in sorted(affinities):
-            owner = next((node for node, shards in self.held.items() if shard in shards), None) or self._emptiest(closed)
+            owner = next((node for node, shards in self.held.items() if shard in shards), self.points[0][1])
             closed.add(owner)
+            if len(self.held[owner]) <= affinities[shard] + 1:
+                continue
             others = sorted(self.held[owner] - {shard})
             for extra in others[affinities[shard] :]:
                 self._move(extra, owner, [node for node in self.walk(extra) if node not in closed])
-
-    def _emptiest(self, closed: Set[str]) -> str:
-        return min(self.held, key=lambda node: (node in closed, len(self.held[node]), node))
 
     def _move(self, shard: int, owner: str, targets: List[str]) -> None:
         for load in range(self.ceiling, self.shard_total):

@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any, Dict, List, Optional
 
+from common import protobuf
 from common.etcd import Etcd, EtcdError, b64, drop, put
 
 from horaemeta.model import ClusterInfo, View
@@ -41,7 +42,7 @@ class Loaded:
 
 
 def leader_key(root: str) -> str:
-    return "%s/v1/members/leader" % root
+    return "%s/members/leader" % root
 
 
 class Store:
@@ -89,6 +90,10 @@ class Store:
         value = json.dumps({"state": view.state, "version": view.version, "entries": view.entries})
         self._write([put(key + "%020d" % view.version, value), put(key + "latest_version", "%020d" % view.version)])
 
+    def touch(self, cluster: int, node: str, milliseconds: int) -> None:
+        """Each heartbeat is written down, as the protobuf message of a node: its name, and the leader's time."""
+        self._write([put("%s/node/%s" % (self._cluster(cluster), node), protobuf.encode({1: node, 3: milliseconds}))])
+
     def save_table(self, cluster: int, table: Table, shard_version: int) -> None:
         value = json.dumps([table.id, table.name, table.shard, table.created_at, table.schema_name, table.schema])
         self._write([put(self._table_key(cluster, table.id), value), self._version(cluster, table.shard, shard_version)])
@@ -125,4 +130,4 @@ class Store:
     def shard_locks(self, cluster_name: str) -> Dict[int, str]:
         """{shard: node that holds its lock}; the data nodes write these keys."""
         found = self._etcd.range("%s/%s/shards/" % (self.root, cluster_name), prefix=True)
-        return {int(kv.key.rsplit("/", 1)[1]): kv.value for kv in found}
+        return {int(kv.key.rsplit("/", 1)[1]): str(protobuf.decode(kv.raw).get(1, "")) for kv in found}

@@ -31,7 +31,9 @@ def test_the_same_source_gives_the_same_bytes(tmp_path: pathlib.Path) -> None:
 
 def test_another_version_is_another_file_and_says_so(tmp_path: pathlib.Path) -> None:
     built = build(tmp_path, "--version", "2.2.0")
-    assert "2.2.0 (simulator)" in run(str(built / "horaemeta-server"), "--version").stdout
+    told = run(str(built / "horaemeta-server"), "--version")
+    assert told.stdout == "" and told.stderr.splitlines()[0] == "HoraeMeta Server" and "2.2.0 (simulator)" in told.stderr
+    assert len(told.stderr.splitlines()) == 4
     assert "2.2.0 (simulator)" in run(str(built / "horaedb-server"), "-V").stdout
 
 

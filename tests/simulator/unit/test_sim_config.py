@@ -4,6 +4,7 @@ import pathlib
 from typing import Dict
 
 import horaedb.config as db
+import horaedb.units as units
 import horaemeta.config as meta
 import pytest
 import tomllib
@@ -98,6 +99,12 @@ def test_db_an_error_prints_the_whole_file(tmp_path: pathlib.Path) -> None:
         load_db(tmp_path, DB + S3 + "[unknown]\n")
 
 
+def test_db_rocksdb_with_a_key_beside_it_is_no_configuration(tmp_path: pathlib.Path) -> None:
+    assert load_db(tmp_path, '[analytic.wal]\ntype = "RocksDB"\n')["analytic.wal.type"] == "RocksDB"
+    with pytest.raises(db.ConfigError, match="invalid type: map, expected unit struct RocksDBStorageConfig"):
+        load_db(tmp_path, '[analytic.wal]\ntype = "RocksDB"\ndata_dir = "/d"\n')
+
+
 def test_db_dump_is_toml_with_the_secrets_in_it(tmp_path: pathlib.Path) -> None:
     dumped = tomllib.loads(load_db(tmp_path, DB + S3).dump())
     assert dumped["analytic"]["storage"]["object_store"]["key_secret"] == "s"
@@ -106,13 +113,13 @@ def test_db_dump_is_toml_with_the_secrets_in_it(tmp_path: pathlib.Path) -> None:
 
 @pytest.mark.parametrize(("text", "expected"), [("3s", 3), ("1h30m", 5400), ("200ms", 0.2), ("1d", 86400), ("2m5s10ms", 125.01)])
 def test_durations(text: str, expected: float) -> None:
-    assert db.DURATION.fullmatch(text)
-    assert db.seconds(text) == pytest.approx(expected)
+    assert units.DURATION.fullmatch(text)
+    assert units.seconds(text) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("text", ["", "3", "s", "3s1h", "1.5s", "3 s"])
 def test_bad_durations(text: str) -> None:
-    assert not db.DURATION.fullmatch(text)
+    assert not units.DURATION.fullmatch(text)
 
 
 def test_about_eight_percent_of_stops_race() -> None:

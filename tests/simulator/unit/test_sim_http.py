@@ -8,14 +8,14 @@ from typing import Any, Dict, Optional
 import pytest
 from common.http import Request, Response
 from horaedb.config import Config, load
-from horaedb.engine import Blocked, Engine
+from horaedb.engine import Blocked, Engine, QueryError
 from horaedb.http_api import HttpApi
 from horaedb.meta import AddressChoice
 from horaedb.shards import ShardSet
 from horaedb.store import LocalStore
 from horaedb.wal import LocalWal
 
-CREATE = "CREATE TABLE demo (name string TAG, value double NOT NULL, t timestamp NOT NULL, TIMESTAMP KEY(t))"
+CREATE = "CREATE TABLE demo (name string TAG, value double NOT NULL, t timestamp NOT NULL, TIMESTAMP KEY(t)) ENGINE=Analytic WITH (enable_ttl='false')"
 INSERT = "INSERT INTO demo(t, name, value) VALUES (1, 'a', 2)"
 
 
@@ -87,3 +87,20 @@ def test_a_name_with_several_addresses_does_not_help_in_time() -> None:
     choice.worked()
     choice.failed(300)
     assert choice.of(known) == "192.0.2.2"
+
+
+def test_a_failure_is_worded_otherwise_by_a_node_that_passed_the_statement_on() -> None:
+    failure = QueryError("Failed to execute plan", "Internal error, err:Bad response, resp code:500, msg:x, cause:<nil>.")
+    end = "Internal error, err:Bad response, resp code:500, msg:x, cause:<nil>."
+    assert failure.here() == "Internal err:Rpc error, code:500, message:Failed to execute plan, err:" + end
+    told = "Internal err:Rpc error, code:500, err:Query failed, err:Failed to execute plan. Caused by: %s sql:CREATE TABLE x." % end
+    assert failure.elsewhere("CREATE TABLE x") == told
+
+
+@pytest.mark.parametrize(
+    ("owner", "here"),
+    [("127.0.0.1:8831", True), ("127.9.9.9:8831", True), ("127.0.0.1:8832", False), ("10.0.0.1:8831", False), ("a.b:8831", False)],
+)
+def test_every_loopback_address_with_the_nodes_own_port_is_the_node(tmp_path: pathlib.Path, owner: str, here: bool) -> None:
+    shards = ShardSet(LocalWal(str(tmp_path)), LocalStore(str(tmp_path)))
+    assert Engine("10.0.0.2:8831", shards, None, Blocked([], [], []))._is_here(owner) is here

@@ -36,8 +36,11 @@ def test_a_shard_with_an_affinity_has_its_node_to_itself() -> None:
     assert [s for s in plan if plan[s] == plan[0]] == [0]
 
 
-def test_affinities_of_unknown_shards_take_nodes_out() -> None:
-    assert sorted(Counter(pick(8, NODES, {0: 0, 99: 0}).values()).values()) == [1, 7]
+def test_affinities_of_unknown_shards_take_one_node_out() -> None:
+    """Breaks when each of them takes one: the real one finds the first node of the ring for every shard that it doesn't know."""
+    four = (*NODES, "d:1")
+    assert sorted(Counter(pick(8, four, {97: 0, 98: 0, 99: 0}).values()).values()) == [2, 3, 3]
+    assert pick(8, four, {97: 1}) == pick(8, four, {})
 
 
 def test_static_empty_does_nothing() -> None:

@@ -106,7 +106,8 @@ def test_select_of_a_column_that_does_not_exist() -> None:
 
 
 def test_influx_lines_become_a_table_and_a_row() -> None:
-    create, insert = influx.statements('cap,tag=a value=1,n=2i,s="x" 1651737067000000000', 0)
+    ((table, create, insert),) = influx.statements('cap,tag=a value=1,n=2i,s="x" 1651737067000000000', 0)
+    assert table == "cap"
     assert isinstance(parse(create), Create)
     assert parse(insert) == Insert("cap", ("tag", "value", "n", "s", "time"), (("a", 1.0, 2, "x", 1651737067000),))
 

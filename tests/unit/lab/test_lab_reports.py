@@ -11,7 +11,7 @@ import pytest
 
 from lab import reports
 from lab.paths import ROOT
-from lab.reports import Counts, Outcome
+from lab.reports import Counts, Outcome, Skip
 
 REPORT = """\
 <testsuites><testsuite tests="4">
@@ -48,14 +48,38 @@ def test_a_stage_is_judged_by_what_ran(counts: Counts | None, problem: str | Non
 @pytest.mark.parametrize(
     ("outcomes", "line"),
     [
-        ([Outcome("setup", 1, None), Outcome("unit", 1, Counts(passed=7, skipped=1))], "7 passed, 0 failed"),
-        ([Outcome("unit", 1, Counts(passed=7, failed=2), "2 tests failed")], "7 passed, 2 failed"),
-        ([Outcome("lint", 1, None, "findings")], "0 passed, 1 failed"),
-        ([Outcome("unit", 1, Counts(passed=7)), Outcome("molecule:guards", 1, Counts(), "not one test ran")], "7 passed, 1 failed"),
+        ([Outcome("setup", 1, None), Outcome("unit", 1, Counts(passed=7, skipped=1))], "7 passed, 0 failed, 1 skipped"),
+        ([Outcome("unit", 1, Counts(passed=7, failed=2), "2 tests failed")], "7 passed, 2 failed, 0 skipped"),
+        ([Outcome("lint", 1, None, "findings")], "0 passed, 1 failed, 0 skipped"),
+        ([Outcome("unit", 1, Counts(passed=7)), Outcome("molecule:guards", 1, Counts(), "not one test ran")], "7 passed, 1 failed, 0 skipped"),
     ],
 )
 def test_the_closing_line_never_hides_a_failure(outcomes: list[Outcome], line: str) -> None:
     assert reports.closing_line(outcomes) == line
+
+
+def test_what_was_skipped_is_named_with_its_reason(tmp_path: pathlib.Path) -> None:
+    """Breaks when a test that didn't run is a number, and nobody learns which it was."""
+    (tmp_path / "one.xml").write_text(REPORT)
+    found = reports.skips(tmp_path.glob("*.xml"))
+    assert found == [Skip("d", "not today")]
+    assert reports.table([Outcome("unit", 1, Counts(passed=1, skipped=1), None, found)], []).splitlines()[-1] == "skipped in unit: d: not today"
+
+
+@pytest.mark.parametrize(
+    ("reason", "real", "wrong"),
+    [
+        ("not today", True, 1),
+        ("%s: a clock of its own" % reports.ONLY_SIMULATORS, True, 0),
+        ("%s: a clock of its own" % reports.ONLY_SIMULATORS, False, 1),
+    ],
+)
+def test_a_scenario_leaves_out_what_only_simulators_play_and_nothing_else(reason: str, real: bool, wrong: int) -> None:
+    """Breaks when a scenario is green without the test that would have been red."""
+    left = reports.left_out([Skip("a", reason)], real)
+    assert len(left) == wrong
+    said = reports.judge("molecule:guards", 1, Counts(passed=3, skipped=1), None, [Skip("a", reason)], left).problem
+    assert said == ("1 tests were skipped that have to run" if wrong else None)
 
 
 def test_the_table_has_a_row_for_what_did_not_run() -> None:
@@ -81,10 +105,10 @@ def test_each_pytest_run_leaves_a_report_of_its_own(tmp_path: pathlib.Path) -> N
 @pytest.mark.parametrize(
     ("last_line", "make_code", "code"),
     [
-        ("12 passed, 0 failed", 0, 0),
-        ("12 passed, 0 failed", 2, 2),
-        ("0 passed, 0 failed", 0, 1),
-        ("12 passed, 1 failed", 0, 1),
+        ("12 passed, 0 failed, 0 skipped", 0, 0),
+        ("12 passed, 0 failed, 0 skipped", 2, 2),
+        ("0 passed, 0 failed, 0 skipped", 0, 1),
+        ("12 passed, 1 failed, 0 skipped", 0, 1),
         ("nothing to be done", 0, 1),
     ],
 )

@@ -45,10 +45,10 @@ def bench(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> pytest.Mon
 @pytest.mark.parametrize(
     ("first", "keep_going", "code", "rows", "closing"),
     [
-        (passes, False, 0, ["ok", "ok"], "2 passed, 0 failed"),
-        (fails, False, 1, ["FAILED: it broke", "not run"], "1 passed, 1 failed"),
-        (fails, True, 1, ["FAILED: it broke", "ok"], "2 passed, 1 failed"),
-        (runs_nothing, False, 1, ["FAILED: not one test ran", "not run"], "0 passed, 1 failed"),
+        (passes, False, 0, ["ok", "ok"], "2 passed, 0 failed, 0 skipped"),
+        (fails, False, 1, ["FAILED: it broke", "not run"], "1 passed, 1 failed, 0 skipped"),
+        (fails, True, 1, ["FAILED: it broke", "ok"], "2 passed, 1 failed, 0 skipped"),
+        (runs_nothing, False, 1, ["FAILED: not one test ran", "not run"], "0 passed, 1 failed, 0 skipped"),
     ],
 )
 def test_the_run_ends_as_its_stages_did(
@@ -81,7 +81,7 @@ def test_stages_that_measure_nothing_run_beside_each_other(bench: pytest.MonkeyP
     assert testing.run([], False) == 0
     shown = capsys.readouterr().out
     assert shown.count("\none\ntwo\n=== ") == 2, shown
-    assert shown.splitlines()[-1] == "3 passed, 0 failed"
+    assert shown.splitlines()[-1] == "3 passed, 0 failed, 0 skipped"
 
 
 def test_a_stage_that_fails_keeps_the_waiting_ones_from_beginning(bench: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

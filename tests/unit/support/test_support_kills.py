@@ -14,7 +14,7 @@ OUTPUT = """
 PLAY [Check] ****
 TASK [one] ****
 ok: [a]
-TASK [horaedb.cluster.guard : Validating arguments] ****
+TASK [horaedb.cluster.preflight : Validating arguments] ****
 TASK [two] ****
 PLAY [Roll] ****
 TASK [three] ****
@@ -74,6 +74,14 @@ def test_a_run_that_failed_by_itself_is_no_killed_one() -> None:
     """Breaks when a playbook that fails is counted as killed, and nobody looks why."""
     with pytest.raises(AssertionError, match="it failed"):
         list(kills.at_some_tasks(lambda _at, _after: Run(2, "it failed", 1.0), [1]))
+
+
+def test_a_few_are_chosen_of_those_that_have_the_lock() -> None:
+    """Breaks when a run is killed while it takes the lock, of which the journal knows or not, by chance."""
+    before = ["TASK [look]", "TASK [horaedb.cluster.preflight : Validate the topology and the living cluster] ***"]
+    output = "\n".join([*before, "TASK [three]", "TASK [four]"])
+    assert [kills.chosen(output, wanted, {}) for wanted in (2, 4)] == [[3, 4], [3, 4]]
+    assert kills.chosen(output, 1, {"HORAE_KILLS": "all"})[:2] == [1, 2]
 
 
 def test_the_same_tasks_are_chosen_each_time() -> None:
