@@ -1,4 +1,4 @@
-"""Writes roles/*/README.md out of the roles' argument_specs, and configuration.md out of the schemas.
+"""Writes roles/*/README.md out of the roles' argument_specs, configuration.md out of the schemas, and inputs.md out of the playbooks' inputs.
 
 With --check it writes nothing and fails when one is out of date.
 """
@@ -12,6 +12,7 @@ from typing import Any, Dict, List
 
 import schema_page
 import yaml
+from ansible_collections.horaedb.cluster.plugins.plugin_utils.preflight.inputs import INPUTS
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 ROLES = ROOT / "roles"
@@ -57,9 +58,28 @@ def _texts(description: Any) -> List[str]:
     return [_MARKUP.sub(r"`\1`", text) for text in texts]
 
 
+def inputs() -> str:
+    """The page of the variables that are no option of one role."""
+    lines = [
+        "# Inputs of the playbooks",
+        "",
+        "Variables for `-e` on the command line, and those that both daemons share, which may stand in the inventory as well. All others are options of",
+        "the roles: their README.md has them. A variable that looks like one of these and isn't is refused ([topology.md](topology.md), `inventory.variable`),",
+        "and so is a value of another type.",
+        "",
+        "| variable | type | |",
+        "|---|---|---|",
+    ]
+    for name, option in INPUTS.items():
+        choices = "One of %s. " % ", ".join("`%s`" % choice for choice in option["choices"]) if "choices" in option else ""
+        lines.append("| `%s` | %s | %s%s |" % (name, option["type"], choices, option["description"]))
+    return "\n".join([*lines, ""])
+
+
 def main(check: bool) -> int:
     wanted = {"roles/%s/README.md" % role: readme(role) for role in sorted(path.parents[1].name for path in ROLES.glob("*/meta/argument_specs.yml"))}
     wanted["docs/configuration.md"] = schema_page.page()
+    wanted["docs/inputs.md"] = inputs()
     stale = [name for name, text in wanted.items() if not (ROOT / name).exists() or (ROOT / name).read_text(encoding="utf-8") != text]
     for name in stale:
         if not check:

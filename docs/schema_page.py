@@ -1,4 +1,4 @@
-"""Renders configuration.md out of the schemas in plugins/plugin_utils/schemas. generate.py writes it."""
+"""Renders configuration.md out of the schemas in plugins/plugin_utils/schema/versions. generate.py writes it."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Iterator, List
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / ".collections"))
 
-from ansible_collections.horaedb.cluster.plugins.plugin_utils import schema_data  # noqa: E402
-from ansible_collections.horaedb.cluster.plugins.plugin_utils.schema_data import UNSET, Key, Schema, Table  # noqa: E402
-from ansible_collections.horaedb.cluster.plugins.plugin_utils.schema_variables import DERIVED  # noqa: E402
+from ansible_collections.horaedb.cluster.plugins.plugin_utils.schema import keys as schema_keys  # noqa: E402
+from ansible_collections.horaedb.cluster.plugins.plugin_utils.schema.keys import UNSET, Key, Schema, Table  # noqa: E402
+from ansible_collections.horaedb.cluster.plugins.plugin_utils.schema.variables import DERIVED  # noqa: E402
 
 INTRO = """\
 # Configuration: every key
@@ -28,9 +28,9 @@ key by key, as in the file:
 
 `horaedb_object_store` and `horaedb_wal` are the tables `[analytic.storage.object_store]` and `[analytic.wal]`. null takes out a key that the
 collection derives. `horaedb_environment` and `horaemeta_environment` win over
-the file, in the daemons and in the guard.
+the file, in the daemons and in preflight.
 
-The guard holds all of it against the tables below before any host is touched: [topology.md](topology.md) has its rules. They are those of
+Preflight holds all of it against the tables below before any host is touched: [topology.md](topology.md) has its rules. They are those of
 `horaedb_version` and `horaemeta_version`. To hold a file against
 them that is not this collection's, such as one of upstream's samples or one on a host:
 
@@ -54,13 +54,13 @@ def page() -> str:
     """The whole text of configuration.md, of the newest version of each daemon."""
     lines = [INTRO]
     for daemon in ("horaemeta", "horaedb"):
-        schema = schema_data.load(daemon, schema_data.versions(daemon)[-1])
+        schema = schema_keys.load(daemon, schema_keys.versions(daemon)[-1])
         lines += ["## %s" % schema.name, "", *_unknown(schema), *_tables(schema), *_environment(schema), *_wrong(schema)]
     return "\n".join(lines).rstrip() + "\n"
 
 
 def _unknown(schema: Schema) -> List[str]:
-    known = ", ".join(schema_data.versions(schema.daemon))
+    known = ", ".join(schema_keys.versions(schema.daemon))
     what = (
         "doesn't start with an unknown root table, and ignores any other unknown key"
         if schema.unknown_root == "fatal"
@@ -110,7 +110,7 @@ def _about(table: Table) -> Iterator[str]:
         yield "Up to %s, and later only in a build with %s." % (table.until, table.feature)
 
 
-def _row(schema: Schema, node: "Key | Table", path: str) -> str:
+def _row(schema: Schema, node: Key | Table, path: str) -> str:
     doc = [node.doc]
     if isinstance(node, Key):
         if node.secret:
@@ -122,12 +122,12 @@ def _row(schema: Schema, node: "Key | Table", path: str) -> str:
         doc.append("Variable: `%s`." % variable)
     elif variable:
         doc.append("Set by the collection.")
-    change = "" if node.danger == schema_data.RESTART else node.danger
+    change = "" if node.danger == schema_keys.RESTART else node.danger
     environment = "`%s`" % node.env if isinstance(node, Key) and node.env else ""
     return "| `%s` | %s | %s | %s | %s | %s |" % (node.name, _takes(node), _default(node), environment, change, " ".join(doc))
 
 
-def _takes(node: "Key | Table") -> str:
+def _takes(node: Key | Table) -> str:
     if isinstance(node, Table):
         return ", ".join(["`%s`" % text for text in node.texts] + ["table `%s`" % name for name in node.keys])
     if node.choices:
@@ -154,7 +154,7 @@ def _takes(node: "Key | Table") -> str:
     return text + (", at most %g" % node.max if node.max is not None else "")
 
 
-def _default(node: "Key | Table") -> str:
+def _default(node: Key | Table) -> str:
     default = "" if node.default is UNSET else "`%s`" % (node.default if isinstance(node.default, str) else json.dumps(node.default))
     if default == "``":
         default = "empty"
