@@ -17,8 +17,8 @@ HOSTS, CONTROLLER = "module_utils", "plugin_utils"
 LAYERS: Mapping[str, tuple[str, ...]] = {
     "module_utils.common": (),
     "module_utils.model": (),
-    "module_utils.api": ("module_utils.model",),
-    "module_utils.records": ("module_utils.model", "module_utils.api"),
+    "module_utils.api": ("module_utils.common", "module_utils.model"),
+    "module_utils.records": ("module_utils.common", "module_utils.model", "module_utils.api"),
     "module_utils.health": ("module_utils.common", "module_utils.model", "module_utils.api", "module_utils.records"),
     "module_utils.leadership": (
         "module_utils.common",
@@ -49,7 +49,13 @@ LAYERS: Mapping[str, tuple[str, ...]] = {
     "plugin_utils.render": ("module_utils.common", "module_utils.model", "module_utils.records", "module_utils.service"),
     "plugin_utils.inventory": ("module_utils.model", "plugin_utils.render"),
     "plugin_utils.schema": ("module_utils.common", "plugin_utils.render"),
-    "plugin_utils.artifacts": ("module_utils.model", "module_utils.service", "plugin_utils.operation", "plugin_utils.inventory"),
+    "plugin_utils.artifacts": (
+        "module_utils.common",
+        "module_utils.model",
+        "module_utils.service",
+        "plugin_utils.operation",
+        "plugin_utils.inventory",
+    ),
     "plugin_utils.service": ("module_utils.service",),
     "plugin_utils.preflight": (
         "module_utils.common",
@@ -68,7 +74,7 @@ LAYERS: Mapping[str, tuple[str, ...]] = {
         "plugin_utils.schema",
         "plugin_utils.preflight",
     ),
-    "plugin_utils.bundle": ("module_utils.service", "plugin_utils.artifacts"),
+    "plugin_utils.bundle": ("module_utils.common", "module_utils.service"),
 }
 
 

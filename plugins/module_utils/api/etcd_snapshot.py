@@ -7,17 +7,16 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 import hashlib
 import http.client
 import json
 import os
 import re
-import tempfile
 from typing import Callable, Iterator, List
 
 from ansible_collections.horaedb.cluster.plugins.module_utils.api.etcd import SNAPSHOT
 from ansible_collections.horaedb.cluster.plugins.module_utils.api.http import BadAnswer, Unreachable, split
+from ansible_collections.horaedb.cluster.plugins.module_utils.common.atomic_write import replacing
 
 # etcd ends the stream with the SHA-256 of everything before it.
 DIGEST = 32
@@ -33,18 +32,8 @@ class Spoiled(Exception):
 def save(base: str, folder: str, name: str) -> int:
     """Saves to `folder`/`name` and returns the size in bytes; raises CallFailed, Spoiled and OSError, and leaves nothing then."""
     os.makedirs(folder, mode=0o700, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(prefix=".new-", dir=folder)
-    try:
-        with os.fdopen(descriptor, "wb") as stream:
-            size = _write(base, stream.write)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(temporary, os.path.join(folder, name))
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
-        raise
-    return size
+    with replacing(os.path.join(folder, name)) as stream:
+        return _write(base, stream.write)
 
 
 def spare(names: List[str], keep: int) -> List[str]:

@@ -12,15 +12,15 @@ is a file on the host that is asked, which later holders look at as well.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import time
-from typing import Any, Callable, Dict, Iterator, Optional, Sequence, TypeVar
+from typing import Any, Callable, ContextManager, Dict, Optional, Sequence, TypeVar
 from urllib.parse import quote
 
 from ansible_collections.horaedb.cluster.plugins.module_utils.api.etcd import Etcd
 from ansible_collections.horaedb.cluster.plugins.module_utils.api.http import CallFailed, Client, Unreachable
+from ansible_collections.horaedb.cluster.plugins.module_utils.common import file_lock
 from ansible_collections.horaedb.cluster.plugins.module_utils.model.topology import Topology
 from ansible_collections.horaedb.cluster.plugins.module_utils.records.journal import Operation
 
@@ -219,38 +219,8 @@ class FileLock:
         if data and data.get("id") not in (operation.id, *take_over) and self._clock() < float(data.get("expires", 0)):
             raise Held(Operation.from_dict(data), int(data.get("ttl", TTL)))
 
-    @contextlib.contextmanager
-    def _opened(self, flags: int) -> Iterator[int]:
-        while True:
-            descriptor = self._open(flags)
-            if descriptor is None:
-                continue
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX)
-                if _is_at(descriptor, self._path):
-                    yield descriptor
-                    return
-            finally:
-                os.close(descriptor)
-
-    def _open(self, flags: int) -> Optional[int]:
-        """None when the folder was taken away in between; raises FileNotFoundError when nothing is to be made."""
-        try:
-            if flags & os.O_CREAT:
-                os.makedirs(os.path.dirname(self._path), mode=0o755, exist_ok=True)
-            return os.open(self._path, flags, 0o644)
-        except FileNotFoundError:
-            if flags & os.O_CREAT:
-                return None
-            raise
-
-
-def _is_at(descriptor: int, path: str) -> bool:
-    """Its former holder may have removed the file while this one waited for it."""
-    try:
-        return os.path.samestat(os.fstat(descriptor), os.stat(path))
-    except FileNotFoundError:
-        return False
+    def _opened(self, flags: int) -> ContextManager[int]:
+        return file_lock.locked(self._path, flags, mode=0o644)
 
 
 def _read(descriptor: int) -> Dict[str, Any]:

@@ -6,9 +6,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import grp
-import hashlib
 import os
 import pwd
 import shutil
@@ -17,15 +15,15 @@ import stat as modes
 import subprocess
 import time
 from dataclasses import dataclass
-from typing import IO, Any, Dict, Iterator, List, Optional, Protocol, Sequence
+from typing import IO, Any, ContextManager, Dict, List, Optional, Protocol, Sequence
 
+from ansible_collections.horaedb.cluster.plugins.module_utils.common import atomic_write, digest
 from ansible_collections.horaedb.cluster.plugins.module_utils.service.spec import Refused
 
 # As timeout(1) and shells answer.
 TIMED_OUT = 124
 CANNOT_RUN = 127
 
-_CHUNK = 1 << 20
 _PLAIN = {"LC_ALL": "C", "SYSTEMD_COLORS": "0"}
 
 
@@ -149,11 +147,7 @@ class TargetHost:
         return os.readlink(path) if os.path.islink(path) else None
 
     def digest(self, path: str) -> str:
-        digest = hashlib.sha256()
-        with open(path, "rb") as stream:
-            for chunk in iter(lambda: stream.read(_CHUNK), b""):
-                digest.update(chunk)
-        return digest.hexdigest()
+        return digest.sha256_of(path)
 
     def gid(self, group: str) -> Optional[int]:
         try:
@@ -178,15 +172,11 @@ class TargetHost:
 
     def copy(self, source: str, path: str, mode: int, group: str) -> str:
         """Returns the digest of what was written, so that nothing can change between the check and the use."""
-        digest = hashlib.sha256()
         with open(source, "rb") as reader, self._replacing(path, mode, group) as writer:
-            for chunk in iter(lambda: reader.read(_CHUNK), b""):
-                digest.update(chunk)
-                writer.write(chunk)
-        return digest.hexdigest()
+            return digest.sha256_of_stream(reader, writer.write)
 
     def hardlink(self, source: str, path: str) -> None:
-        temporary = _beside(path)
+        temporary = atomic_write.beside(path)
         self.remove(temporary)
         os.link(source, temporary)
         os.replace(temporary, path)
@@ -195,7 +185,7 @@ class TargetHost:
         self._attributes(path, path, mode, group)
 
     def symlink(self, target: str, path: str) -> None:
-        temporary = _beside(path)
+        temporary = atomic_write.beside(path)
         self.remove(temporary)
         os.symlink(target, temporary)
         os.replace(temporary, path)
@@ -247,23 +237,8 @@ class TargetHost:
     def sleep(self, seconds: float) -> None:
         time.sleep(seconds)
 
-    # Not atomic_move(): it opens a NEW file to everyone the umask allows before its mode can be set, and these files may hold secrets.
-    @contextlib.contextmanager
-    def _replacing(self, path: str, mode: int, group: str) -> Iterator[IO[bytes]]:
-        temporary = _beside(path)
-        self.remove(temporary)
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        try:
-            with os.fdopen(descriptor, "wb") as stream:
-                yield stream
-                stream.flush()
-                # A rename may reach the disk before the data does, and a power cut in between would leave an empty file with a good name.
-                os.fsync(stream.fileno())
-            self._attributes(temporary, path, mode, group)
-            os.replace(temporary, path)
-        except (OSError, Refused):
-            os.unlink(temporary)
-            raise
+    def _replacing(self, path: str, mode: int, group: str) -> ContextManager[IO[bytes]]:
+        return atomic_write.replacing(path, lambda temporary: self._attributes(temporary, path, mode, group))
 
     def _identity(self, user: str, group: str) -> Dict[str, Any]:
         gid = self.gid(group)
@@ -283,8 +258,3 @@ class TargetHost:
         os.chmod(path, mode)
         if self._module.selinux_enabled():
             self._module.set_context_if_different(path, self._module.selinux_default_context(final), False)
-
-
-def _beside(path: str) -> str:
-    """A name that a later run writes over, so that a kill leaves at most one; everything that reads such folders skips hidden files."""
-    return os.path.join(os.path.dirname(path), ".new-" + os.path.basename(path))

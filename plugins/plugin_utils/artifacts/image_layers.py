@@ -10,7 +10,6 @@ Nothing is believed: each blob that is read has the digest by which it was named
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import pathlib
 import posixpath
@@ -19,11 +18,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO, Any, Protocol
 
+from ansible_collections.horaedb.cluster.plugins.module_utils.common.digest import sha256_of_stream
 from ansible_collections.horaedb.cluster.plugins.module_utils.service.spec import Refused
 
 # Indexes, manifests and configurations are some kilobytes.
 _LIMIT = 4 << 20
-_CHUNK = 1 << 20
 _INDEXES = ("application/vnd.oci.image.index.v1+json", "application/vnd.docker.distribution.manifest.list.v2+json")
 _TAG_NAME = "org.opencontainers.image.ref.name"
 
@@ -205,13 +204,11 @@ def _open(files: Files, name: str, what: str) -> IO[bytes]:
 
 def _verified(files: Files, name: str, sha256: str, size: int, what: str) -> IO[bytes]:
     stream = _open(files, name, what)
-    digest, seen = hashlib.sha256(), 0
-    for chunk in iter(lambda: stream.read(_CHUNK), b""):
-        digest.update(chunk)
-        seen += len(chunk)
-    if digest.hexdigest() != sha256:
+    got = sha256_of_stream(stream)
+    if got != sha256:
+        seen = stream.tell()
         stream.close()
-        length = "%d of %d bytes are there" % (seen, size) if 0 <= seen < size else "its content has sha256:%s" % digest.hexdigest()
+        length = "%d of %d bytes are there" % (seen, size) if 0 <= seen < size else "its content has sha256:%s" % got
         raise Refused("%s is damaged: %s." % (what, length))
     stream.seek(0)
     return stream

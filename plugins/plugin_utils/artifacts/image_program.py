@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO
 
+from ansible_collections.horaedb.cluster.plugins.module_utils.common.atomic_write import replacing
 from ansible_collections.horaedb.cluster.plugins.module_utils.service.spec import Refused
 from ansible_collections.horaedb.cluster.plugins.plugin_utils.artifacts import sources
 from ansible_collections.horaedb.cluster.plugins.plugin_utils.artifacts.image_layers import Files, Folder, archive_files, layers_of
@@ -51,7 +52,7 @@ class Image:
                 if kept:
                     return self._checked(kept)
             path = sources.keep(self.cache, self._extract)
-            with sources.replacing(note) as stream:
+            with replacing(str(note)) as stream:
                 stream.write(path.name.encode())
         return self._checked(path)
 

@@ -9,20 +9,20 @@ Runs on the controller only, in one process per host at a time: whatever is fetc
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import hashlib
 import http.client
 import json
 import os
 import pathlib
 import stat
-import tempfile
 import urllib.error
 import urllib.parse
 from dataclasses import dataclass, field
-from typing import IO, Any, Callable, Iterator, List, Mapping, Optional, Protocol, Sequence, Tuple, TypeVar
+from typing import IO, Any, Callable, ContextManager, List, Mapping, Optional, Protocol, Sequence, TypeVar
 
+from ansible_collections.horaedb.cluster.plugins.module_utils.common import file_lock
+from ansible_collections.horaedb.cluster.plugins.module_utils.common.atomic_write import replacing, unnamed
+from ansible_collections.horaedb.cluster.plugins.module_utils.common.digest import sha256_of
 from ansible_collections.horaedb.cluster.plugins.module_utils.service.spec import Refused
 
 _CHUNK = 1 << 20
@@ -208,10 +208,10 @@ def keep(cache: pathlib.Path, write: Callable[[IO[bytes]], None], check: Optiona
     """A file of the cache, named by the digest of what was written. `check` may refuse the digest."""
     folder = cache / "artifacts"
     folder.mkdir(parents=True, exist_ok=True)
-    with temporary(folder) as (stream, name):
+    with unnamed(str(folder)) as (stream, name):
         write(stream)
         stream.flush()
-        got = _sha256(pathlib.Path(name))
+        got = sha256_of(name)
         if check:
             check(got)
         os.replace(name, folder / got)
@@ -225,7 +225,7 @@ def once_in_a_run(cache: pathlib.Path, run: str, what: str, ask: Callable[[], st
         asked_by, _space, known = note.read_text(encoding="ascii").partition(" ") if note.exists() else ("", "", "")
         if not run or asked_by != run:
             known = ask()
-            with replacing(note) as stream:
+            with replacing(str(note)) as stream:
                 stream.write(("%s %s" % (run, known)).encode())
     return known
 
@@ -244,20 +244,12 @@ def digest_of(path: pathlib.Path, cache: pathlib.Path) -> str:
         if note.exists():
             return note.read_text()
         try:
-            digest = _sha256(path)
+            digest = sha256_of(str(path))
         except OSError as error:
             raise Refused("binary: %s on the controller: %s." % (path, error.strerror)) from error
-        with replacing(note) as stream:
+        with replacing(str(note)) as stream:
             stream.write(digest.encode())
     return digest
-
-
-def _sha256(path: pathlib.Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        for chunk in iter(lambda: stream.read(_CHUNK), b""):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 def shown(url: str) -> str:
@@ -270,31 +262,6 @@ def _plain(reason: object) -> str:
     return str(getattr(reason, "strerror", None) or reason).rstrip(".")
 
 
-@contextlib.contextmanager
-def locked(path: pathlib.Path) -> Iterator[None]:
+def locked(path: pathlib.Path) -> ContextManager[int]:
     """Whoever holds it fetches or hashes one file; both have an end, so that waiting has one too."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open("%s.lock" % path, "w", encoding="ascii") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
-@contextlib.contextmanager
-def replacing(path: pathlib.Path) -> Iterator[IO[bytes]]:
-    """The name appears when everything went well."""
-    with temporary(path.parent) as (stream, name):
-        yield stream
-        stream.flush()
-        os.replace(name, path)
-
-
-@contextlib.contextmanager
-def temporary(folder: pathlib.Path) -> Iterator[Tuple[IO[bytes], str]]:
-    """A new file and its name; a kill leaves nothing else."""
-    descriptor, name = tempfile.mkstemp(dir=folder, prefix=".part-")
-    try:
-        with os.fdopen(descriptor, "wb") as stream:
-            yield stream, name
-    except BaseException:
-        os.unlink(name)
-        raise
+    return file_lock.locked("%s.lock" % path)

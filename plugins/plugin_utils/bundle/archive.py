@@ -15,7 +15,8 @@ import tarfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ansible_collections.horaedb.cluster.plugins.plugin_utils.artifacts.sources import temporary
+from ansible_collections.horaedb.cluster.plugins.module_utils.common.atomic_write import unnamed
+from ansible_collections.horaedb.cluster.plugins.module_utils.common.digest import sha256_of
 
 FOLDER = "horaedb-bundle"
 SUMS = "SHA256SUMS"
@@ -98,11 +99,7 @@ class Item:
     def sha256(self) -> str:
         if isinstance(self.content, bytes):
             return hashlib.sha256(self.content).hexdigest()
-        digest = hashlib.sha256()
-        with self.content.open("rb") as stream:
-            while piece := stream.read(1 << 20):
-                digest.update(piece)
-        return digest.hexdigest()
+        return sha256_of(str(self.content))
 
 
 def items_of(
@@ -131,12 +128,12 @@ def items_of(
 
 def write(items: Sequence[Item], dest: pathlib.Path, check: bool) -> bool:
     """Whether the archive is another one than before. With `check` the old one stays."""
-    with temporary(dest.parent) as (stream, name):
+    with unnamed(str(dest.parent)) as (stream, name):
         with tarfile.open(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT) as archive:
             for item in sorted(items, key=lambda item: item.name):
                 _add(archive, item)
         stream.flush()
-        changed = not dest.exists() or Item("", dest).sha256() != Item("", pathlib.Path(name)).sha256()
+        changed = not dest.exists() or sha256_of(str(dest)) != sha256_of(name)
         if changed and not check:
             os.chmod(name, 0o644)
             os.replace(name, dest)
