@@ -52,13 +52,13 @@ options:
           - Or an address (http, https or file), or an image (C(docker://registry/name:tag@sha256:digest), C(oci-archive:/path) or
             C(docker-archive:/path)). The controller fetches it once, and only when a host lacks the binary or its digest isn't known.
           - Or a list of these, tried in their order until one has it.
-          - How registries are asked is set by the variables C(horae_registry_username), C(horae_registry_password),
-            C(horae_registry_tls_verify) and C(horae_image_architecture).
+          - How registries are asked is set by the variables C(horaedb_cluster_registry_username), C(horaedb_cluster_registry_password),
+            C(horaedb_cluster_registry_tls_verify) and C(horaedb_cluster_image_architecture).
         type: raw
       checksum:
         description:
           - C(sha256:) followed by the digest of the binary in hex. Verified whenever given.
-          - Required with an address, unless the variable C(horae_unchecked_downloads) is true.
+          - Required with an address, unless the variable C(horaedb_cluster_unchecked_downloads) is true.
         type: str
       image_path:
         description: Path of the binary in an image. Not set, it is C(/usr/bin/) and the name.

@@ -68,7 +68,7 @@ options:
   take_over:
     description:
       - Ids of operations whose locks are taken over. The message of a refusal has the id.
-      - The playbooks take it from the variable C(horae_break_lock).
+      - The playbooks take it from the variable C(horaedb_cluster_break_lock).
     type: list
     elements: str
     default: []

@@ -46,7 +46,7 @@ options:
     description:
       - Whether this begins an operation, that is, something that changes the cluster. Then the operation lock is taken in the same execution as the look at the
         living cluster; when somebody else has it, this fails and says who. See M(horaedb.cluster.operation), which ends it.
-      - A refusal lets go of the lock again. With the variable C(horae_break_lock) a lock is taken over.
+      - A refusal lets go of the lock again. With the variable C(horaedb_cluster_break_lock) a lock is taken over.
     type: bool
     default: false
   downtimes:
@@ -70,7 +70,7 @@ options:
   storage:
     description:
       - What the data nodes found at their remote storage, RV(horaedb.cluster.storage_check#module:storage) by inventory host. It is judged too, with
-        whose the storage is. What belongs to another cluster is refused, unless the variable C(horae_take_storage) names it.
+        whose the storage is. What belongs to another cluster is refused, unless the variable C(horaedb_cluster_take_storage) names it.
     type: dict
     default: {}
 attributes:

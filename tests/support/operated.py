@@ -100,10 +100,10 @@ def _make_whole(operator: Operator, cluster: Cluster, keys: Keys, load: Load, ma
             machines.mend(host, *units)
     until(lambda: _unanswered(keys), 60)
     lock = keys.lock()
-    operator.run("repair", extra={"horae_break_lock": lock["id"]} if lock else {})
+    operator.run("repair", extra={"horaedb_cluster_break_lock": lock["id"]} if lock else {})
     for host in keys.downtimes():
         operator.run("downtime", "--limit", host, extra={"horaedb_downtime": "end"})
-    operator.run("site", extra={"horae_allow_downgrade": True})
+    operator.run("site", extra={"horaedb_cluster_allow_downgrade": True})
     cluster.assert_whole(30)
     load.begin_anew()
 

@@ -162,4 +162,4 @@ def cut(registry: Registry, limit: int) -> Iterator[Cut]:
 def variables(references: Mapping[str, str]) -> dict[str, object]:
     """`references`: name of the program -> its image."""
     named = {"horaemeta-server": "horaemeta_binary", "horaedb-server": "horaedb_binary"}
-    return {"horae_registry_tls_verify": False, **{named[name]: reference for name, reference in references.items()}}
+    return {"horaedb_cluster_registry_tls_verify": False, **{named[name]: reference for name, reference in references.items()}}

@@ -43,8 +43,8 @@ def made(inventory: Path, folder: Path) -> Run:
         "PIP_FIND_LINKS": str(environment.wheels_path(recipe.default_distro())),
     }
     variables = {
-        "horae_bundle": str(folder / "horaedb-bundle.tar"),
-        "horae_bundle_python": environment.PYTHONS[recipe.default_distro()],
+        "horaedb_cluster_bundle": str(folder / "horaedb-bundle.tar"),
+        "horaedb_cluster_bundle_python": environment.PYTHONS[recipe.default_distro()],
         "horaedb_binary": "oci-archive:%s" % (folder / "horaedb.tar"),
     }
     return playbook.run("playbooks/bundle.yml", inventory, variables=variables, environment=surroundings)

@@ -119,8 +119,8 @@ def test_a_registry_that_dies_in_the_middle_of_a_pull(operator: Operator, shop: 
 @pytest.mark.usefixtures("rows", "untouched")
 def test_a_login_that_is_wrong(operator: Operator, locked_shop: Registry, second: Any) -> None:
     reference = locked_shop.push(second.layouts[DB], DB, "v2")
-    login = {"horae_registry_username": USER, "horae_registry_password": "wrong-canary"}
-    run = refused(operator, "it wants a login: set horae_registry_username", **login, **registry.variables({DB: reference}))
+    login = {"horaedb_cluster_registry_username": USER, "horaedb_cluster_registry_password": "wrong-canary"}
+    run = refused(operator, "it wants a login: set horaedb_cluster_registry_username", **login, **registry.variables({DB: reference}))
     assert "canary" not in run.output
 
 
@@ -138,7 +138,7 @@ def test_an_upgrade_with_a_login_and_a_mirror(
     view = cluster.assert_whole()
     pushed = {name: locked_shop.push(layout, name, "v2") for name, layout in second.layouts.items()}
     mirrors: dict[str, Any] = {DB: [down(locked_shop, second, pushed[DB]), pushed[DB]], META: pushed[META]}
-    login = {"horae_registry_username": USER, "horae_registry_password": PASSWORD}
+    login = {"horaedb_cluster_registry_username": USER, "horaedb_cluster_registry_password": PASSWORD}
     run = operator.done("upgrade", "-vvv", **login, **registry.variables(mirrors))
     assert PASSWORD not in run.output
     said = " ".join(run.output.split())

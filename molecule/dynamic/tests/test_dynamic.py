@@ -72,7 +72,7 @@ class TestRefused:
         storage.s3.admin.delete_object(Bucket=BUCKET, Key=MARK)
         assert_refused(
             run,
-            ["[store.foreign] db1, db2, db3:", "http://192.0.2.11:2380", "horae_take_storage=horaedb/production"],
+            ["[store.foreign] db1, db2, db3:", "http://192.0.2.11:2380", "horaedb_cluster_take_storage=horaedb/production"],
             ["[wal.topics] db1, db2, db3:", "manifest_data_0, wal_data_0", "kafka-topics.sh"],
         )
 

@@ -46,13 +46,13 @@ def test_a_lock_of_another_controller_holds_until_it_is_broken(operator: Operato
     """Breaks when a lock is only looked at on the machine that made it, can't be taken over, or can be by naming another one."""
     before = running()
     keys.put_lock(FOREIGN, 300)
-    says = ("mallory", "elsewhere.example.com", "upgrade.yml", "2026-11-24T03:00:00Z", "horae_break_lock=0123456789ab")
+    says = ("mallory", "elsewhere.example.com", "upgrade.yml", "2026-11-24T03:00:00Z", "horaedb_cluster_break_lock=0123456789ab")
     operator.refused("restart", says=says)
     operator.refused("site", says=says)
-    operator.refused("repair", says=says, extra={"horae_break_lock": "ba9876543210"})
+    operator.refused("repair", says=says, extra={"horaedb_cluster_break_lock": "ba9876543210"})
     assert running() == before
     assert keys.lock() == FOREIGN
-    operator.done("repair", extra={"horae_break_lock": FOREIGN["id"]})
+    operator.done("repair", extra={"horaedb_cluster_break_lock": FOREIGN["id"]})
     assert keys.lock() is None
     assert running() == before
 

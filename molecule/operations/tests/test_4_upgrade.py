@@ -93,7 +93,7 @@ def test_an_older_version_is_refused_unless_it_is_meant(
 ) -> None:
     """Breaks when a path that was mixed up in the inventory takes a cluster back to last year."""
     before = running()
-    operator.refused("upgrade", says=(given.number, second.number, "horae_allow_downgrade"), **given.variables)
+    operator.refused("upgrade", says=(given.number, second.number, "horaedb_cluster_allow_downgrade"), **given.variables)
     assert running() == before
 
 

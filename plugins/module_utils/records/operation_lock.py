@@ -49,7 +49,7 @@ class Held(Exception):
     def __init__(self, holder: Operation, ttl: int) -> None:
         super().__init__(
             "somebody works on this cluster already: %s. Wait for it to end; if its controller died, the lock runs out by itself "
-            "%d minutes after its last step. To take it over now, when you know that it is gone: -e horae_break_lock=%s"
+            "%d minutes after its last step. To take it over now, when you know that it is gone: -e horaedb_cluster_break_lock=%s"
             % (holder, (ttl + 59) // 60, holder.id)
         )
         self.holder = holder

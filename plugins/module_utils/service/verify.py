@@ -50,7 +50,7 @@ def not_older(name: str, version_: str, in_use: str) -> None:
     if new and old and tuple(map(int, new.groups())) < tuple(map(int, old.groups())):
         raise Refused(
             "the new binary of %s is %s, and %s is in use on this host: an older version may not understand the data. Nothing was switched. "
-            "If that is meant, and upstream's notes allow it: -e horae_allow_downgrade=true" % (name, new.group(0), old.group(0))
+            "If that is meant, and upstream's notes allow it: -e horaedb_cluster_allow_downgrade=true" % (name, new.group(0), old.group(0))
         )
 
 

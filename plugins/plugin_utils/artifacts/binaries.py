@@ -42,11 +42,11 @@ FindNeedle = Callable[[str, str], str]
 
 # Variables about fetching, the same for all daemons, and what they are where nobody sets them.
 FETCHING = {
-    "horae_unchecked_downloads": False,
-    "horae_registry_username": "",
-    "horae_registry_password": "",
-    "horae_registry_tls_verify": True,
-    "horae_image_architecture": "amd64",
+    "horaedb_cluster_unchecked_downloads": False,
+    "horaedb_cluster_registry_username": "",
+    "horaedb_cluster_registry_password": "",
+    "horaedb_cluster_registry_tls_verify": True,
+    "horaedb_cluster_image_architecture": "amd64",
 }
 
 
@@ -67,8 +67,8 @@ class Fetching:
                 raise Refused("%s is neither true nor false." % name) from None
 
         text = {name: "" if values[name] is None else str(values[name]) for name in FETCHING}
-        registry = Registry(text["horae_registry_username"], text["horae_registry_password"], yes("horae_registry_tls_verify"))
-        return Fetching(registry, text["horae_image_architecture"], yes("horae_unchecked_downloads"))
+        registry = Registry(text["horaedb_cluster_registry_username"], text["horaedb_cluster_registry_password"], yes("horaedb_cluster_registry_tls_verify"))
+        return Fetching(registry, text["horaedb_cluster_image_architecture"], yes("horaedb_cluster_unchecked_downloads"))
 
 
 def source_of(binary: Mapping[str, Any], find_needle: FindNeedle, fetching: Fetching) -> Artifact:
@@ -107,7 +107,7 @@ def _source(src: str, binary: Mapping[str, Any], expected: str | None, find: Cal
     if fetching.unchecked:
         return Unchecked(src, this_run().id, cache, open_url)
     raise Refused(
-        "binary.checksum is missing (only horae_unchecked_downloads=true would do without): a file from a URL is only taken when its "
+        "binary.checksum is missing (only horaedb_cluster_unchecked_downloads=true would do without): a file from a URL is only taken when its "
         "sha256:<hex> is known."
     )
 

@@ -144,7 +144,7 @@ def _for_platform(entries: Sequence[Mapping[str, Any]], architecture: str) -> Ma
 def _fits(config: Mapping[str, Any], architecture: str) -> None:
     built_for = config.get("architecture")
     if built_for and built_for != architecture:
-        raise Refused("it is built for %s, and %s is wanted (horae_image_architecture)." % (built_for, architecture))
+        raise Refused("it is built for %s, and %s is wanted (horaedb_cluster_image_architecture)." % (built_for, architecture))
 
 
 def _layer(files: Files, entry: Mapping[str, Any]) -> Layer:

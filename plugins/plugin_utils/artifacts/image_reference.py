@@ -63,7 +63,8 @@ def image_reference(text: str) -> ImageReference | None:
     if at and not _DIGEST.match(digest):
         # It may be a password, so it isn't repeated.
         raise Refused(
-            "%s: what follows the @ is not sha256: and 64 hexadecimal digits. A login is set by horae_registry_username and horae_registry_password."
+            "%s: what follows the @ is not sha256: and 64 hexadecimal digits. A login is set by "
+            "horaedb_cluster_registry_username and horaedb_cluster_registry_password."
             % prefix
         )
     transport = _PREFIXES[prefix]

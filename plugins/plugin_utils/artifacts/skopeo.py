@@ -30,14 +30,14 @@ _SAID = re.compile(r'msg="((?:[^"\\]|\\.)*)"')
 
 # What a registry's refusal means, by a word in it, the most telling first.
 _MEANINGS = (
-    ("unauthorized", "it wants a login: set horae_registry_username and horae_registry_password, or log in with: skopeo login"),
-    ("authentication required", "it wants a login: set horae_registry_username and horae_registry_password, or log in with: skopeo login"),
+    ("unauthorized", "it wants a login: set horaedb_cluster_registry_username and horaedb_cluster_registry_password, or log in with: skopeo login"),
+    ("authentication required", "it wants a login: set horaedb_cluster_registry_username and horaedb_cluster_registry_password, or log in with: skopeo login"),
     ("denied", "this login may not read it, or there is no such image"),
     ("manifest unknown", "it has no such tag or digest"),
     ("name unknown", "it has no such image"),
     ("Digest did not match", "what it sent is not what the digest says"),
-    ("server gave HTTP response to HTTPS client", "it speaks no TLS; if that is meant: horae_registry_tls_verify=false"),
-    ("x509:", "its certificate isn't trusted on the controller; its authority belongs there, or: horae_registry_tls_verify=false"),
+    ("server gave HTTP response to HTTPS client", "it speaks no TLS; if that is meant: horaedb_cluster_registry_tls_verify=false"),
+    ("x509:", "its certificate isn't trusted on the controller; its authority belongs there, or: horaedb_cluster_registry_tls_verify=false"),
     ("no such host", "its name can't be resolved on the controller"),
     ("connection refused", "nothing listens there"),
     ("unexpected EOF", "it broke off in the middle: try again"),

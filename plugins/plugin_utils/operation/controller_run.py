@@ -65,7 +65,7 @@ def is_over(holder: Operation) -> bool:
 
 def broken_lock(variables: Mapping[str, Any], templar: Templar) -> list[str]:
     """The lock that the operator wants to be taken over, by its id."""
-    value = variables.get("horae_break_lock")
+    value = variables.get("horaedb_cluster_break_lock")
     return [str(templar.template(value))] if value else []
 
 

@@ -17,7 +17,7 @@ from ansible_collections.horaedb.cluster.plugins.plugin_utils.preflight.inputs i
 VARIABLE, GROUP = "inventory.variable", "inventory.group"
 IDS = frozenset({VARIABLE, GROUP})
 
-# Whatever begins so is an option of a role, or an input of a playbook.
+# Whatever begins so is an option of a role, or an input of a playbook; with horae_ some did before 0.5.0.
 PREFIXES = ("horaedb_", "horaemeta_", "horae_", "meta_proxy_", "shard_keeper_")
 # How alike a name has to be to one of ours, from 0 to 1, to be taken for a misspelt one. Of all names with two letters exchanged or one lost
 # in our options the least alike has 0.93; `horaedb_spare` is 0.74 like `horaedb`.

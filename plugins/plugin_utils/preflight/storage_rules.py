@@ -23,7 +23,7 @@ Found = Iterator[Finding]
 # Seconds. Rows that a client sends without a time get the clock of the node that takes them.
 CLOCKS_APART = 10
 
-TAKE = "horae_take_storage"
+TAKE = "horaedb_cluster_take_storage"
 
 
 def remote_hosts(topology: Topology) -> List[str]:

@@ -95,7 +95,7 @@ def test_adopt_prints_the_variables_and_changes_nothing(tmp_path: pathlib.Path) 
     assert done.stdout.count("changed=0") == 2
     assert (
         "canary-secret"
-        in ansible(tmp_path, "playbook", str(ROOT / "playbooks" / "adopt.yml"), "-e", paths + " horae_adopt_secrets=true").stdout
+        in ansible(tmp_path, "playbook", str(ROOT / "playbooks" / "adopt.yml"), "-e", paths + " horaedb_cluster_adopt_secrets=true").stdout
     )
 
 

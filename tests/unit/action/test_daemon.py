@@ -159,7 +159,7 @@ def test_a_login_is_handed_over_only_where_something_is_pulled(tmp_path: pathlib
     option = image(src="docker-archive:%s" % docker_archive(tmp_path, "v1")[0]) if archived else image()
     action = Action({"image": option}, [DONE])
     action._templar = Clear()
-    action.run(task_vars={"horae_registry_username": "me", "horae_registry_password": "canary", "horae_registry_tls_verify": False})
+    action.run(task_vars={"horaedb_cluster_registry_username": "me", "horaedb_cluster_registry_password": "canary", "horaedb_cluster_registry_tls_verify": False})
     sent = action.executed[0]["image"]
     assert ("canary" in json.dumps(sent)) is not archived
     assert sent.get("tls_verify") is (None if archived else False)

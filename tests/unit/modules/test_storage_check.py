@@ -147,10 +147,10 @@ class TestGuard:
         s3.admin.put_object(Bucket="guarded", Key="production/.horaedb-cluster-owner", Body=other.encode())
         guard(store).refused("[store.foreign] d1: guarded/production belongs to another cluster: cluster defaultCluster with http://192.0.2.99:2380.")
         broker.topics = ["wal_data_0"]
-        guard(store, "-e", "horae_take_storage=guarded/production").refused("1 finding", "[wal.topics] d1: ")
+        guard(store, "-e", "horaedb_cluster_take_storage=guarded/production").refused("1 finding", "[wal.topics] d1: ")
         assert s3.text("guarded", "production/.horaedb-cluster-owner") == other
         broker.topics = []
-        taken = guard(store, "-e", "horae_take_storage=guarded/production")
+        taken = guard(store, "-e", "horaedb_cluster_take_storage=guarded/production")
         assert taken.code == 0, taken.text
         assert "0.0.0.11" in s3.text("guarded", "production/.horaedb-cluster-owner")
 

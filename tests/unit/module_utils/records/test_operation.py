@@ -57,7 +57,7 @@ def test_a_second_operation_is_refused_and_told_of_the_first(doing: Operations) 
     doing.begin(ANN, lives=True)
     with pytest.raises(operation_lock.Held) as refused:
         doing.begin(BOB, lives=True)
-    for word in ("restart.yml", "ann", "laptop", "2026-11-24T10:00:00Z", "horae_break_lock=aaaa", "10 minutes"):
+    for word in ("restart.yml", "ann", "laptop", "2026-11-24T10:00:00Z", "horaedb_cluster_break_lock=aaaa", "10 minutes"):
         assert word in str(refused.value)
     assert refused.value.holder == ANN
 
@@ -95,7 +95,7 @@ def test_a_run_that_slept_through_somebody_else_s_stops(doing: Operations, clust
 
 
 def test_another_id_takes_nothing_over(doing: Operations) -> None:
-    """Breaks when horae_break_lock takes over whatever lock there is, not only the one that the operator has seen."""
+    """Breaks when horaedb_cluster_break_lock takes over whatever lock there is, not only the one that the operator has seen."""
     doing.begin(ANN, lives=True)
     with pytest.raises(operation_lock.Held):
         doing.begin(BOB, lives=True, take_over=["cccc"])

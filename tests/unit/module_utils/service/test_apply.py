@@ -558,7 +558,7 @@ def test_an_older_binary_is_refused_unless_it_is_meant(host: FakeHost, monkeypat
     monkeypatch.setattr(apply.verify, "version", version)
     first = converge(host, options())
     older = options(program="program 2")
-    with pytest.raises(Refused, match=r"is 2\.9\.1, and 2\.10\.0 is in use on this host.*horae_allow_downgrade=true"):
+    with pytest.raises(Refused, match=r"is 2\.9\.1, and 2\.10\.0 is in use on this host.*horaedb_cluster_allow_downgrade=true"):
         converge(host, older)
     assert converge(host, options())["changed"] is False
     meant = converge(host, dict(older, downgrade=True, state="restarted"))
@@ -569,7 +569,7 @@ def test_an_older_binary_is_refused_unless_it_is_meant(host: FakeHost, monkeypat
     assert converge(host, dict(options(), state="restarted"))["restarted"], "the way up needs no permission"
     # Its generation is still there, so that nothing has to be staged.
     for check_mode in (True, False):
-        with pytest.raises(Refused, match="horae_allow_downgrade=true"):
+        with pytest.raises(Refused, match="horaedb_cluster_allow_downgrade=true"):
             converge(host, dict(older, state="restarted"), check_mode)
     assert converge(host, dict(older, state="restarted", downgrade=True))["restarted"]
 

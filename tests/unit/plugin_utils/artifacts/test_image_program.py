@@ -180,7 +180,7 @@ def test_a_login_is_seen_by_skopeo_alone(client: Client, cache: pathlib.Path) ->
     for call in client.calls:
         assert not pathlib.Path(next(word for word in call if word.endswith("auth.json"))).exists()
     client.said = "unauthorized: authentication required"
-    with pytest.raises(Refused, match="it wants a login: set horae_registry_username") as caught:
+    with pytest.raises(Refused, match="it wants a login: set horaedb_cluster_registry_username") as caught:
         image(client, cache, "docker://registry.example.com:5000/other:v1", registry=Registry("me", "canary")).local()
     assert "canary" not in str(caught.value)
 
@@ -221,7 +221,7 @@ def test_a_registry_that_hangs(cache: pathlib.Path) -> None:
     [
         ('level=fatal msg="reading manifest v9 in r/db: manifest unknown: manifest unknown"', "it has no such tag or digest ("),
         ('level=fatal msg="a: name unknown: repository name not known to registry"', "it has no such image ("),
-        ('level=fatal msg="pinging: http: server gave HTTP response to HTTPS client"', "horae_registry_tls_verify=false ("),
+        ('level=fatal msg="pinging: http: server gave HTTP response to HTTPS client"', "horaedb_cluster_registry_tls_verify=false ("),
         ('level=fatal msg="happened during read: Digest did not match, expected sha256:1, got sha256:2"', "not what the digest says ("),
         ('level=warning msg="x"\nlevel=fatal msg="reading blob: unexpected EOF"', "broke off in the middle: try again ("),
         ("a bare word.", "a bare word"),
@@ -278,8 +278,8 @@ def test_a_changed_archive_is_read_again(layout: Layout, tmp_path: pathlib.Path,
 
 
 def test_switches_that_are_none() -> None:
-    with pytest.raises(Refused, match="horae_registry_tls_verify is neither true nor false"):
-        Fetching.of({**FETCHING, "horae_registry_tls_verify": "perhaps"})
-    assert Fetching.of({**FETCHING, "horae_registry_tls_verify": "no", "horae_unchecked_downloads": "true"}) == Fetching(
+    with pytest.raises(Refused, match="horaedb_cluster_registry_tls_verify is neither true nor false"):
+        Fetching.of({**FETCHING, "horaedb_cluster_registry_tls_verify": "perhaps"})
+    assert Fetching.of({**FETCHING, "horaedb_cluster_registry_tls_verify": "no", "horaedb_cluster_unchecked_downloads": "true"}) == Fetching(
         Registry(tls_verify=False), unchecked=True
     )

@@ -62,6 +62,6 @@ def test_wrong_references(text: str, words: str) -> None:
 
 
 def test_a_password_in_a_reference_is_not_repeated() -> None:
-    with pytest.raises(Refused, match="horae_registry_password") as caught:
+    with pytest.raises(Refused, match="horaedb_cluster_registry_password") as caught:
         image_reference("docker://me:canary@registry.example.com/a:v1")
     assert "canary" not in str(caught.value)

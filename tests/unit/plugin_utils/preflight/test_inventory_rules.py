@@ -24,7 +24,11 @@ def of_variables(*names: str) -> list[tuple[str, str]]:
         ("horaemeta_defaultcluster_node_count", "horaemeta_default_cluster_node_count"),
         ("horaedb_dowtime", "horaedb_downtime"),
         ("meta_proxy_prot", "meta_proxy_port"),
-        ("horae_brake_lock", "horae_break_lock"),
+        ("horae_brake_lock", "horaedb_cluster_break_lock"),
+        # As they were called before 0.5.0.
+        ("horae_allow_downgrade", "horaedb_cluster_allow_downgrade"),
+        ("horae_bundle", "horaedb_cluster_bundle"),
+        ("horae_take_storage", "horaedb_cluster_take_storage"),
         ("hoaredb_binary", "horaedb_binary"),
         ("horaedb_object_stores", "horaedb_object_store"),
     ],
