@@ -105,12 +105,12 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.horaedb.cluster.plugins.module_utils.api import options as api_options
 from ansible_collections.horaedb.cluster.plugins.module_utils.leadership import hung_member, transfer
 from ansible_collections.horaedb.cluster.plugins.module_utils.leadership.hung_member import HungMember
-from ansible_collections.horaedb.cluster.plugins.module_utils.leadership.transfer import Refused
+from ansible_collections.horaedb.cluster.plugins.module_utils.leadership.transfer import TransferRefused
 
 UNIT = "horaemeta.service"
 
 
-class Service:
+class SystemdUnit:
     """The member's unit. A container's processes are in it too, or are removed by its start."""
 
     def __init__(self, module: AnsibleModule) -> None:
@@ -127,7 +127,7 @@ class Service:
     def _systemctl(self, verb: str, *options: str) -> str:
         code, out, err = self._module.run_command(["systemctl", verb, *options, UNIT])
         if code:
-            raise Refused("`systemctl %s %s` failed with exit status %d: %s" % (verb, UNIT, code, err.strip() or out.strip()))
+            raise TransferRefused("`systemctl %s %s` failed with exit status %d: %s" % (verb, UNIT, code, err.strip() or out.strip()))
         return str(out)
 
 
@@ -157,12 +157,12 @@ def main() -> None:
     try:
         topology = api_options.topology_of(params)
         if params["state"] == "cured":
-            module.exit_json(**cured(module, HungMember(topology, params["host"], Service(module), params["request_timeout"])))
+            module.exit_json(**cured(module, HungMember(topology, params["host"], SystemdUnit(module), params["request_timeout"])))
         wish = transfer.Wish(topology, params["state"], params["host"], params["request_timeout"])
         moved = wish.predict() if module.check_mode else wish.fulfil(params["timeout"] or transfer.TIMEOUT)
     except ValueError as error:
         module.fail_json(msg=str(error))
-    except Refused as error:
+    except TransferRefused as error:
         module.fail_json(msg=str(error), hung=list(error.hung))
     changed = moved.before != moved.after
     diff = {"before": "leader: %s\n" % moved.before, "after": "leader: %s\n" % moved.after} if changed else {}

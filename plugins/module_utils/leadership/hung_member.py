@@ -22,7 +22,7 @@ from ansible_collections.horaedb.cluster.plugins.module_utils.health.observation
 from ansible_collections.horaedb.cluster.plugins.module_utils.health.stalls import etcd_leader
 from ansible_collections.horaedb.cluster.plugins.module_utils.leadership import transfer
 from ansible_collections.horaedb.cluster.plugins.module_utils.leadership.hung import Cure, successor
-from ansible_collections.horaedb.cluster.plugins.module_utils.leadership.transfer import Refused
+from ansible_collections.horaedb.cluster.plugins.module_utils.leadership.transfer import TransferRefused
 from ansible_collections.horaedb.cluster.plugins.module_utils.model.topology import Topology
 from ansible_collections.horaedb.cluster.plugins.module_utils.records import cures, journal
 from ansible_collections.horaedb.cluster.plugins.module_utils.records.cures import Cured
@@ -40,7 +40,7 @@ MOST = 5
 PERIOD = 600.0
 
 
-class Service(Protocol):
+class MemberUnit(Protocol):
     """The member's unit on this host."""
 
     def invocation(self) -> str:
@@ -56,7 +56,7 @@ class HungMember:
 
     topology: Topology
     host: str
-    service: Service
+    service: MemberUnit
     timeout: float = REQUEST_TIMEOUT
     clock: Clock = time
     killed: int = 0
@@ -83,7 +83,7 @@ class HungMember:
         """
         waited = wait(self._poll, timeout, INTERVAL, clock=self.clock)
         if waited.missing is not None:
-            raise Refused("after %.0f s: %s" % (waited.elapsed, "; ".join([*self.steps, waited.missing])))
+            raise TransferRefused("after %.0f s: %s" % (waited.elapsed, "; ".join([*self.steps, waited.missing])))
         if self.killed:
             self._note(waited.elapsed - (self._sign or 0.0))
         return waited.elapsed
@@ -124,7 +124,7 @@ class HungMember:
         self._ends = (before, elapsed)
         recent = self._recent()
         if recent >= MOST:
-            raise Refused(
+            raise TransferRefused(
                 "HoraeMeta on %s hangs again, after it was cured %d times in the last %.0f minutes, so there is another cause than an unlucky "
                 "election. See /var/log/horaemeta/horaemeta.log there, and how many data nodes send heartbeats: docs/operations.md"
                 % (self.host, recent, PERIOD / 60)

@@ -33,7 +33,7 @@ TIMEOUT = 30.0
 Wanted = Callable[[str, str], bool]
 
 
-class Refused(Exception):
+class TransferRefused(Exception):
     """As text: a sentence that says why, and what would help. hung: hosts of members that have to be ended first, each on its own host."""
 
     def __init__(self, text: str, hung: Sequence[str] = ()) -> None:
@@ -148,7 +148,7 @@ class Move:
             # Not since the beginning: a member that was killed because it hung is back some seconds later.
             settled = self._unspared is not None and elapsed - self._unspared >= SETTLED
             if refusal and settled:
-                raise Refused(refusal)
+                raise TransferRefused(refusal)
             if refusal:
                 return refusal
             if settled:
@@ -216,12 +216,12 @@ class Wish:
             return Moved(None, None, "no member answers, so nothing is predicted")
         refusal = stop_refusal(self._topology, seen, self._stopping) if self._stopping else None
         if refusal or seen.leader is None:
-            raise Refused(refusal or nobody_leads(self._topology, seen))
+            raise TransferRefused(refusal or nobody_leads(self._topology, seen))
         if self._wanted(seen.leader, seen.leader):
             return Moved(seen.leader, seen.leader, "%s leads already" % seen.leader)
         target = successor(self._topology, seen, self._wanted, seen.leader)
         if target is None:
-            raise Refused(nobody_else(self._topology, seen))
+            raise TransferRefused(nobody_else(self._topology, seen))
         return Moved(seen.leader, target.host, "%s would hand its leadership to %s" % (seen.leader, target.host))
 
     def fulfil(self, timeout: float, clock: Clock = time) -> Moved:
@@ -236,12 +236,12 @@ class Wish:
             missing = move.poll(elapsed)
             blocked_since = (elapsed if blocked_since is None else blocked_since) if move.blocked else None
             if missing and blocked_since is not None and elapsed - blocked_since >= keepers(self._topology, move.blocked):
-                raise Refused(missing, move.blocked)
+                raise TransferRefused(missing, move.blocked)
             return missing
 
         waited = wait(poll, timeout, INTERVAL, clock=clock)
         if waited.missing is not None:
-            raise Refused("the leadership isn't where it should be after %.0f s: %s" % (waited.elapsed, waited.missing))
+            raise TransferRefused("the leadership isn't where it should be after %.0f s: %s" % (waited.elapsed, waited.missing))
         if move.leader is None:
             why = "there is no healthy member, so no quorum that a stop could cost"
         elif move.before == move.leader:
@@ -257,7 +257,7 @@ class Wish:
     def _alone_moved(self) -> Moved:
         only = self._topology.members[0].host
         if self._wanted is anybody_else:
-            raise Refused(
+            raise TransferRefused(
                 "%s is the only member, so nobody else can lead; restarting it has the same effect on data nodes that are away" % only
             )
         return Moved(only, only, "%s is the only member: there is nobody to hand its leadership to" % only)

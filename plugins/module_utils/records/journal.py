@@ -58,7 +58,7 @@ class Operation:
 
 
 @dataclass(frozen=True)
-class Step:
+class JournalStep:
     """`seconds` is None while it runs, and for ever when it was interrupted."""
 
     name: str
@@ -67,30 +67,30 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Entry:
+class JournalEntry:
     operation: Operation
     result: str = RUNNING
     message: str = ""
     ended: Optional[str] = None
-    steps: Tuple[Step, ...] = ()
+    steps: Tuple[JournalStep, ...] = ()
     before: Daemons = dataclasses.field(default_factory=dict)
     after: Daemons = dataclasses.field(default_factory=dict)
 
-    def stepped(self, name: str, now: datetime) -> Entry:
+    def stepped(self, name: str, now: datetime) -> JournalEntry:
         """With this step begun, and so with the one before it done."""
-        return replace(self, steps=(*self._closed(now), Step(name, text_of(now))))
+        return replace(self, steps=(*self._closed(now), JournalStep(name, text_of(now))))
 
-    def closed(self, result: str, message: str, now: datetime, before: Daemons, after: Daemons) -> Entry:
+    def closed(self, result: str, message: str, now: datetime, before: Daemons, after: Daemons) -> JournalEntry:
         steps = self._closed(now) if result == OK else self.steps
         return replace(
             self, result=result, message=message[:LONGEST_MESSAGE], ended=text_of(now), steps=steps, before=dict(before), after=dict(after)
         )
 
-    def interrupted(self) -> Entry:
+    def interrupted(self) -> JournalEntry:
         """Somebody else has the lock, and this one never said how it ended."""
         return replace(self, result=INTERRUPTED) if self.result == RUNNING else self
 
-    def _closed(self, now: datetime) -> Tuple[Step, ...]:
+    def _closed(self, now: datetime) -> Tuple[JournalStep, ...]:
         if not self.steps or self.steps[-1].seconds is not None:
             return self.steps
         last = self.steps[-1]
@@ -100,7 +100,7 @@ class Entry:
         return json.dumps(dict(dataclasses.asdict(self), version=VERSION))
 
     @classmethod
-    def from_json(cls, text: str) -> Entry:
+    def from_json(cls, text: str) -> JournalEntry:
         """Raises ValueError with a sentence."""
         try:
             data = json.loads(text)
@@ -109,7 +109,7 @@ class Entry:
                 result=str(data["result"]),
                 message=str(data["message"]),
                 ended=data["ended"],
-                steps=tuple(Step(**step) for step in data["steps"]),
+                steps=tuple(JournalStep(**step) for step in data["steps"]),
                 before=data["before"],
                 after=data["after"],
             )

@@ -14,7 +14,7 @@ from ansible_collections.horaedb.cluster.plugins.module_utils.api.etcd import Et
 from ansible_collections.horaedb.cluster.plugins.module_utils.api.http import REQUEST_TIMEOUT, CallFailed
 from ansible_collections.horaedb.cluster.plugins.module_utils.model.topology import Topology
 from ansible_collections.horaedb.cluster.plugins.module_utils.records import journal, operation_lock
-from ansible_collections.horaedb.cluster.plugins.module_utils.records.journal import Daemons, Entry, Operation
+from ansible_collections.horaedb.cluster.plugins.module_utils.records.journal import Daemons, JournalEntry, Operation
 from ansible_collections.horaedb.cluster.plugins.module_utils.records.operation_lock import (
     FOLDER,
     TTL,
@@ -104,17 +104,17 @@ class Operations:
                 if entry is not None and entry.operation.id != operation.id and entry.interrupted() != entry:
                     etcd.put(key, entry.interrupted().to_json())
             if self._key(operation) not in found:
-                etcd.put(self._key(operation), Entry(operation).to_json())
+                etcd.put(self._key(operation), JournalEntry(operation).to_json())
             for key in journal.too_many([*found, self._key(operation)]):
                 etcd.delete(key)
 
         through_any(self._topology, self._timeout, tidy, self._patience)
 
-    def _read(self, operation: Operation) -> Entry:
+    def _read(self, operation: Operation) -> JournalEntry:
         stored = through_any(self._topology, self._timeout, lambda etcd: etcd.get(self._key(operation)), self._patience)
-        return (_readable(stored.value) if stored else None) or Entry(operation)
+        return (_readable(stored.value) if stored else None) or JournalEntry(operation)
 
-    def _ours(self, operation: Operation) -> Entry:
+    def _ours(self, operation: Operation) -> JournalEntry:
         """Raises operation_lock.Lost where another run has begun since, even if it has ended and let go of the lock: what it did would be undone."""
         entry = self._read(operation)
         if entry.result == journal.INTERRUPTED:
@@ -124,14 +124,14 @@ class Operations:
             )
         return entry
 
-    def _write(self, entry: Entry, operation: Operation) -> None:
+    def _write(self, entry: JournalEntry, operation: Operation) -> None:
         through_any(self._topology, self._timeout, lambda etcd: etcd.put(self._key(operation), entry.to_json()), self._patience)
 
     def _key(self, operation: Operation) -> str:
         return journal.key(self._topology.cluster, operation)
 
 
-def entries(topology: Topology, timeout: float = REQUEST_TIMEOUT) -> List[Entry]:
+def entries(topology: Topology, timeout: float = REQUEST_TIMEOUT) -> List[JournalEntry]:
     """The journal, the oldest entry first; raises CallFailed. Entries that can't be read are left out."""
     found = through_any(topology, timeout, lambda etcd: etcd.range(journal.prefix(topology.cluster)))
     return [entry for entry in (_readable(stored.value) for stored in found.values()) if entry is not None]
@@ -153,12 +153,12 @@ def status_lines(told: Mapping[str, Any]) -> List[str]:
     """The same for people."""
     holder = told["operation"]
     text = ["at work: %s" % Operation.from_dict(holder)] if holder else []
-    entries_ = [Entry.from_json(json.dumps(entry)) for entry in told["journal"]]
+    entries_ = [JournalEntry.from_json(json.dumps(entry)) for entry in told["journal"]]
     return text + (["journal:"] if entries_ else []) + ["  " + line for entry in entries_ for line in entry.lines()]
 
 
-def _readable(text: str) -> Optional[Entry]:
+def _readable(text: str) -> Optional[JournalEntry]:
     try:
-        return Entry.from_json(text)
+        return JournalEntry.from_json(text)
     except ValueError:
         return None

@@ -197,7 +197,7 @@ class Repair:
     def _move(self, plan: Plan) -> None:
         try:
             moved = transfer.Wish(self.topology, "moved", None, self.request_timeout).fulfil(transfer.TIMEOUT, self.clock)
-        except transfer.Refused as error:
+        except transfer.TransferRefused as error:
             raise NotRestored(str(error)) from error
         self.notes.append(moved.why)
 
@@ -294,7 +294,7 @@ class _Window:
         wish = transfer.Wish(self._topology, "moved", None, self._doing.request_timeout)
         try:
             moved = wish.fulfil(transfer.TIMEOUT, self._doing.clock)
-        except transfer.Refused as error:
+        except transfer.TransferRefused as error:
             raise NotRestored(
                 "the topology type is static again, but the leader %s, which moves shards away from their data, and its leadership can't "
                 "be moved: %s. Restart HoraeMeta on it as soon as another member can lead" % (why, error)

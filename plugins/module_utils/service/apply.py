@@ -15,13 +15,14 @@ import posixpath
 from dataclasses import dataclass, field
 from typing import Callable, Dict, List, Mapping, NoReturn, Optional, Sequence
 
+from ansible_collections.horaedb.cluster.plugins.module_utils.leadership.waits import Wait
 from ansible_collections.horaedb.cluster.plugins.module_utils.service import image as service_image
 from ansible_collections.horaedb.cluster.plugins.module_utils.service import inspect, verify
 from ansible_collections.horaedb.cluster.plugins.module_utils.service.host import Host
 from ansible_collections.horaedb.cluster.plugins.module_utils.service.inspect import BINARY_MODE, DIRECTORY_MODE, ROOT, TEXT_MODE, UNIT_MODE
 from ansible_collections.horaedb.cluster.plugins.module_utils.service.plan import ACTIVATION, Do, Found, Step
 from ansible_collections.horaedb.cluster.plugins.module_utils.service.spec import MANIFEST, Binary, Desired, Refused, generation_of
-from ansible_collections.horaedb.cluster.plugins.module_utils.service.wait_ready import NotReady, Wait, Watch
+from ansible_collections.horaedb.cluster.plugins.module_utils.service.wait_ready import NotReady, Watch
 
 _SYSTEMD_LIMIT = 120.0
 

@@ -6,9 +6,10 @@
 
 from __future__ import annotations
 
-from typing import Optional, Protocol
+from typing import Optional
 
 from ansible_collections.horaedb.cluster.plugins.module_utils.common.redact import Redactor
+from ansible_collections.horaedb.cluster.plugins.module_utils.leadership.waits import Wait
 from ansible_collections.horaedb.cluster.plugins.module_utils.service.host import Host
 from ansible_collections.horaedb.cluster.plugins.module_utils.service.inspect import service as read_service
 from ansible_collections.horaedb.cluster.plugins.module_utils.service.log_tail import excerpt
@@ -22,12 +23,6 @@ _SETTLED = 1.5
 _JOB_TAKEN = 5.0
 # What a node under load writes about its queries in two minutes: the cause may stand before all of it.
 _TAIL = 8 << 20
-
-
-class Wait(Protocol):
-    """What leadership/waits.py gives: one step of a wait, None when it is over."""
-
-    def poll(self, elapsed: float) -> Optional[str]: ...
 
 
 class NotReady(Exception):

@@ -24,7 +24,7 @@ from ansible_collections.horaedb.cluster.plugins.module_utils.api.http import at
 MAX_BODY = 1024 * 1024
 
 
-class Step(enum.Enum):
+class RequestStep(enum.Enum):
     """Of a request, in their order. TRUST: it speaks TLS, with a certificate that nobody here trusts."""
 
     NAME = "name"
@@ -37,13 +37,13 @@ class Step(enum.Enum):
 class Broken(Exception):
     """`step` is where it ended. As text: the reason, without a full stop."""
 
-    def __init__(self, step: Step, why: str) -> None:
+    def __init__(self, step: RequestStep, why: str) -> None:
         super().__init__(why)
         self.step = step
 
 
 @dataclass(frozen=True)
-class Answer:
+class StorageAnswer:
     """`headers` have names in lower case."""
 
     status: int
@@ -65,7 +65,7 @@ def reach(host: str, port: int, timeout: float) -> socket.socket:
         except OSError as error:
             wire.close()
             failed = error
-    raise Broken(Step.CONNECT, reason(failed, timeout) if failed else "it has no address")
+    raise Broken(RequestStep.CONNECT, reason(failed, timeout) if failed else "it has no address")
 
 
 def _addresses(host: str, port: int, timeout: float) -> Any:
@@ -79,9 +79,9 @@ def _addresses(host: str, port: int, timeout: float) -> Any:
 
     found = at_once({host: look}, timeout).get(host)
     if found is None:
-        raise Broken(Step.NAME, "no resolver answered within %g s" % timeout)
+        raise Broken(RequestStep.NAME, "no resolver answered within %g s" % timeout)
     if isinstance(found, Exception):
-        raise Broken(Step.NAME, str(getattr(found, "strerror", None) or found).rstrip(".").lower())
+        raise Broken(RequestStep.NAME, str(getattr(found, "strerror", None) or found).rstrip(".").lower())
     return found
 
 
@@ -90,14 +90,14 @@ def secured(wire: socket.socket, host: str) -> ssl.SSLSocket:
     try:
         return ssl.create_default_context().wrap_socket(wire, server_hostname=host)
     except ssl.SSLCertVerificationError as error:
-        raise Broken(Step.TRUST, "its certificate isn't trusted: %s" % error.verify_message.rstrip(".")) from error
+        raise Broken(RequestStep.TRUST, "its certificate isn't trusted: %s" % error.verify_message.rstrip(".")) from error
     except (OSError, ValueError) as error:
         why = reason(error, wire.gettimeout() or 0) if isinstance(error, OSError) and not isinstance(error, ssl.SSLError) else ""
         said = getattr(error, "reason", None)
-        raise Broken(Step.TLS, why or "it doesn't speak TLS (%s)" % (said or error)) from error
+        raise Broken(RequestStep.TLS, why or "it doesn't speak TLS (%s)" % (said or error)) from error
 
 
-def ask(wire: socket.socket, method: str, path: str, headers: Mapping[str, str], body: bytes, timeout: float) -> Answer:
+def ask(wire: socket.socket, method: str, path: str, headers: Mapping[str, str], body: bytes, timeout: float) -> StorageAnswer:
     """One request and its answer over a connection that is closed afterwards; raises Broken."""
     connection = http.client.HTTPConnection(headers["host"])
     connection.sock = wire
@@ -118,13 +118,13 @@ def ask(wire: socket.socket, method: str, path: str, headers: Mapping[str, str],
             if not piece:
                 break
             pieces.append(piece)
-        answer = Answer(response.status, _lower(response.getheaders()), b"".join(pieces))
+        answer = StorageAnswer(response.status, _lower(response.getheaders()), b"".join(pieces))
         if response.length:
             # read1 takes an early end for the end.
             raise ValueError("its answer is cut off")
         return answer
     except (OSError, ValueError, http.client.HTTPException) as error:
-        raise Broken(Step.ANSWER, reason(error, timeout)) from error
+        raise Broken(RequestStep.ANSWER, reason(error, timeout)) from error
     finally:
         connection.close()
 

@@ -14,7 +14,7 @@ from typing import Any, Callable, Dict, Mapping, Tuple
 from urllib.parse import urlsplit
 
 from ansible_collections.horaedb.cluster.plugins.module_utils.storage import connection, signing
-from ansible_collections.horaedb.cluster.plugins.module_utils.storage.connection import Answer
+from ansible_collections.horaedb.cluster.plugins.module_utils.storage.connection import StorageAnswer
 from ansible_collections.horaedb.cluster.plugins.module_utils.storage.signing import Query
 
 KEYS = ("endpoint", "bucket", "prefix", "region", "key_id", "key_secret")
@@ -109,7 +109,7 @@ class Store:
     def key(self, name: str) -> str:
         return "/".join(filter(None, [self.prefix, name]))
 
-    def ask(self, method: str, key: str = "", query: Query = (), body: bytes = b"") -> Answer:
+    def ask(self, method: str, key: str = "", query: Query = (), body: bytes = b"") -> StorageAnswer:
         """Raises connection.Broken."""
         host, netloc, path = self._where(key)
         now = self.clock()
@@ -129,7 +129,7 @@ class Store:
         finally:
             wire.close()
 
-    def listing(self) -> Answer:
+    def listing(self) -> StorageAnswer:
         """The first names below the prefix; the collection's own come first."""
         below = self.prefix + "/" if self.prefix else ""
         query = [("prefix", below), ("max-keys", "50")]
@@ -159,7 +159,7 @@ def names_in(listing: bytes) -> Tuple[str, ...]:
     return tuple(key for key in found if not key.rpartition("/")[2].startswith(OWN))
 
 
-def said(answer: Answer, name: str) -> str:
+def said(answer: StorageAnswer, name: str) -> str:
     """What an error document says under this name; S3 and OSS write the same one."""
     found = re.search(r"<%s>([^<]*)</%s>" % (name, name), answer.body.decode("utf-8", "replace"))
     return found.group(1).strip() if found else ""

@@ -17,7 +17,7 @@ from typing import Any, Dict, List, Mapping, Optional
 
 from ansible_collections.horaedb.cluster.plugins.module_utils.model.finding import WARNING, Finding
 from ansible_collections.horaedb.cluster.plugins.module_utils.storage import owner_mark
-from ansible_collections.horaedb.cluster.plugins.module_utils.storage.connection import Answer, Broken, Step
+from ansible_collections.horaedb.cluster.plugins.module_utils.storage.connection import Broken, RequestStep, StorageAnswer
 from ansible_collections.horaedb.cluster.plugins.module_utils.storage.object_store import (
     OWNER,
     PROBE,
@@ -46,7 +46,7 @@ _CLOCK = ("RequestTimeTooSkewed", "RequestExpired")
 
 
 @dataclass
-class Tried:
+class TriedStore:
     """`holds`: whether objects lie below the prefix, None when that wasn't seen. `owner`: the mark of a cluster, None without one."""
 
     place: str = ""
@@ -66,9 +66,9 @@ def finding(rule: str, what: str, change: str, severity: str = "error") -> Findi
     return Finding(rule, (), what, change, severity)
 
 
-def attempt(table: Mapping[str, Any], write: bool, timeout: float) -> Tried:
+def attempt(table: Mapping[str, Any], write: bool, timeout: float) -> TriedStore:
     """Never raises for what the store or the network does. Without `write` nothing is left there, not even for a moment."""
-    tried = Tried()
+    tried = TriedStore()
     try:
         store = _store(table, timeout)
         tried.place = "%s %s %s" % (store.kind, store.endpoint.url, store.place)
@@ -82,7 +82,7 @@ def claim(table: Mapping[str, Any], mark: Mapping[str, Any], timeout: float) -> 
     """Writes whose the prefix is, and reads it back."""
     try:
         store = _store(table, timeout)
-        attempted = _Attempt(store, Tried())
+        attempted = _Attempt(store, TriedStore())
         text = owner_mark.to_bytes(mark)
         attempted.ask("write", "PUT", store.key(OWNER), text)
         attempted.compare(OWNER, text)
@@ -103,7 +103,7 @@ def _store(table: Mapping[str, Any], timeout: float) -> Store:
 
 
 class _Attempt:
-    def __init__(self, store: Store, tried: Tried) -> None:
+    def __init__(self, store: Store, tried: TriedStore) -> None:
         self._store = store
         self._tried = tried
         self._clock_seen = False
@@ -148,7 +148,7 @@ class _Attempt:
                 )
             )
 
-    def ask(self, doing: str, method: str, key: str = "", body: bytes = b"", may_miss: bool = False) -> Answer:
+    def ask(self, doing: str, method: str, key: str = "", body: bytes = b"", may_miss: bool = False) -> StorageAnswer:
         """The answer of a success, or of a missing object where that may be; raises _Refused."""
         answer = self._answer(method, key, body)
         self._look_at_the_clock(answer)
@@ -156,7 +156,7 @@ class _Attempt:
             return answer
         raise _Refused(self._refusal(doing, answer))
 
-    def _answer(self, method: str, key: str, body: bytes = b"") -> Answer:
+    def _answer(self, method: str, key: str, body: bytes = b"") -> StorageAnswer:
         store = self._store
         try:
             return store.ask(method, key, body=body) if key else store.listing()
@@ -165,21 +165,21 @@ class _Attempt:
 
     def _broken(self, broken: Broken) -> Finding:
         at, url, here = self._store.endpoint, self._store.endpoint.url, "%s.endpoint" % TABLE
-        if broken.step is Step.NAME:
+        if broken.step is RequestStep.NAME:
             change = "Correct %s, or the hosts' DNS; try there: getent hosts %s." % (here, at.host)
             return finding("store.name", "the name of the object store %s can't be resolved: %s." % (url, broken), change)
-        if broken.step is Step.CONNECT:
+        if broken.step is RequestStep.CONNECT:
             change = "Start it, open the way to port %d in firewalls, or correct %s; try there: curl -v %s." % (at.port, here, url)
             return finding("store.connect", "the object store %s can't be reached: %s." % (url, broken), change)
-        if broken.step in (Step.TLS, Step.TRUST):
+        if broken.step in (RequestStep.TLS, RequestStep.TRUST):
             change = "Write http:// in %s if it has no TLS, or correct its port." % here
-            if broken.step is Step.TRUST:
+            if broken.step is RequestStep.TRUST:
                 change = "Put the certificate of its CA into the hosts' system store (%s), or correct the name in %s." % (_CA_STORES, here)
             return finding("store.tls", "no TLS with the object store %s: %s." % (url, broken), change)
         hint = "" if at.secure else " Write https:// if it wants TLS."
         return finding("store.answer", "the object store %s gave no answer: %s." % (url, broken), "Look into its log, or correct %s.%s" % (here, hint))
 
-    def _look_at_the_clock(self, answer: Answer) -> None:
+    def _look_at_the_clock(self, answer: StorageAnswer) -> None:
         if self._clock_seen or "date" not in answer.headers:
             return
         self._clock_seen = True
@@ -203,7 +203,7 @@ class _Attempt:
         else:
             raise _Refused(told)
 
-    def _refusal(self, doing: str, answer: Answer) -> Finding:
+    def _refusal(self, doing: str, answer: StorageAnswer) -> Finding:
         store, code = self._store, said(answer, "Code")
         url = store.endpoint.url
         if code in _NO_BUCKET:

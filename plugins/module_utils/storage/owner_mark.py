@@ -14,7 +14,7 @@ import json
 from typing import Any, Dict, Mapping, Optional
 
 from ansible_collections.horaedb.cluster.plugins.module_utils.model.topology import Topology
-from ansible_collections.horaedb.cluster.plugins.module_utils.storage.connection import Answer
+from ansible_collections.horaedb.cluster.plugins.module_utils.storage.connection import StorageAnswer
 
 # What a mark says that nobody can read: it isn't ours.
 UNREADABLE: Dict[str, Any] = {"cluster": "?", "members": {}}
@@ -49,7 +49,7 @@ def to_bytes(mark: Mapping[str, Any]) -> bytes:
     return (json.dumps(mark, sort_keys=True, indent=1) + "\n").encode()
 
 
-def of_answer(answer: Answer) -> Optional[Dict[str, Any]]:
+def of_answer(answer: StorageAnswer) -> Optional[Dict[str, Any]]:
     """None where there is no mark."""
     if answer.status == 404:
         return None

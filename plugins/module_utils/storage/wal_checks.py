@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from ansible_collections.horaedb.cluster.plugins.module_utils.api.http import at_once
 from ansible_collections.horaedb.cluster.plugins.module_utils.model.finding import WARNING, Finding
 from ansible_collections.horaedb.cluster.plugins.module_utils.storage import connection, kafka
-from ansible_collections.horaedb.cluster.plugins.module_utils.storage.connection import Broken, Step
+from ansible_collections.horaedb.cluster.plugins.module_utils.storage.connection import Broken, RequestStep
 from ansible_collections.horaedb.cluster.plugins.module_utils.storage.kafka import Metadata, NotKafka
 from ansible_collections.horaedb.cluster.plugins.module_utils.storage.object_store_checks import finding
 
@@ -26,7 +26,7 @@ Address = Tuple[str, int]
 
 
 @dataclass
-class Tried:
+class TriedWal:
     """`topics`: those on the brokers that have the names of HoraeDB's, None when nobody was asked."""
 
     place: str = ""
@@ -34,7 +34,7 @@ class Tried:
     topics: Optional[List[str]] = None
 
 
-def attempt(table: Mapping[str, Any], timeout: float) -> Tried:
+def attempt(table: Mapping[str, Any], timeout: float) -> TriedWal:
     """Never raises for what the brokers or the network do. Changes nothing there."""
     if table.get("type") == "Kafka":
         return _kafka(_table(table, "kafka"), timeout)
@@ -66,8 +66,8 @@ def named(address: Address) -> str:
     return "%s:%d" % address
 
 
-def _kafka(table: Mapping[str, Any], timeout: float) -> Tried:
-    tried = Tried(place="Kafka")
+def _kafka(table: Mapping[str, Any], timeout: float) -> TriedWal:
+    tried = TriedWal(place="Kafka")
     brokers = _table(table, "client").get("boost_brokers")
     addresses: List[Address] = []
     for text in brokers if isinstance(brokers, list) else []:
@@ -113,7 +113,7 @@ def _silent(address: Address, why: Exception, severity: str) -> Finding:
     if not isinstance(why, Broken):
         change = "Correct %s: it wants a listener without TLS and without a login (PLAINTEXT), which is all that HoraeDB speaks." % BROKERS
         return finding("wal.kafka", "%s isn't a Kafka broker that HoraeDB could use: %s." % (broker, why), change, severity)
-    if why.step is Step.NAME:
+    if why.step is RequestStep.NAME:
         change = "Correct %s, or the hosts' DNS; try there: getent hosts %s." % (BROKERS, address[0])
         return finding("wal.name", "the name of the broker %s can't be resolved: %s." % (broker, why), change, severity)
     what = "the broker %s can't be reached: %s. Without any broker HoraeDB ends within 2 s." % (broker, why)
@@ -131,7 +131,7 @@ def _advertised(brokers: List[Address], timeout: float) -> List[Finding]:
             return broken
         return None
 
-    late = Broken(Step.CONNECT, "nothing came back within %g s" % (2 * timeout))
+    late = Broken(RequestStep.CONNECT, "nothing came back within %g s" % (2 * timeout))
     answers = at_once({broker: partial(knock, broker) for broker in brokers}, 2 * timeout)
     return [
         finding(
@@ -152,7 +152,7 @@ def _replication(table: Mapping[str, Any], brokers: int) -> List[Finding]:
     return [finding("wal.replication", what, "Set it to %d at most." % brokers)]
 
 
-def _obkv(table: Mapping[str, Any], timeout: float) -> Tried:
+def _obkv(table: Mapping[str, Any], timeout: float) -> TriedWal:
     url = str(table.get("param_url") or "")
     parts = urlsplit(url)
     try:
@@ -161,12 +161,12 @@ def _obkv(table: Mapping[str, Any], timeout: float) -> Tried:
         address = ("", 0)
     if parts.scheme not in ("http", "https") or not address[0]:
         what = "%s is %r, which is no http:// address." % (PARAM_URL, url.partition("?")[0])
-        return Tried(findings=[finding("wal.url", what, "Set it to what OceanBase's config server calls obconfig_url.")])
-    tried = Tried(place="Obkv %s" % named(address))
+        return TriedWal(findings=[finding("wal.url", what, "Set it to what OceanBase's config server calls obconfig_url.")])
+    tried = TriedWal(place="Obkv %s" % named(address))
     try:
         connection.reach(*address, timeout).close()
     except Broken as broken:
-        rule = "wal.name" if broken.step is Step.NAME else "wal.connect"
+        rule = "wal.name" if broken.step is RequestStep.NAME else "wal.connect"
         what = "OceanBase's config server %s (%s) can't be reached: %s." % (named(address), PARAM_URL, broken)
         tried.findings.append(finding(rule, what, "Start it, open the way to it in firewalls, or correct %s." % PARAM_URL))
     return tried

@@ -60,7 +60,7 @@ def script(daemon: str, unit: str, config: str) -> str:
 
 
 @dataclass(frozen=True)
-class Found:
+class InstalledDaemon:
     """Empty texts are what there is nothing of. `environment` is the process's own, else what its unit gives it; `given` are the unit's names."""
 
     config: str = ""
@@ -74,7 +74,7 @@ class Found:
     given: frozenset[str] = frozenset()
 
 
-def parse(output: str) -> Found:
+def parse(output: str) -> InstalledDaemon:
     """Raises ValueError when it isn't the script's output."""
     said: dict[str, str] = {}
     for line in output.splitlines():
@@ -90,7 +90,7 @@ def parse(output: str) -> Found:
     for line in _values(unit, "Environment"):
         given.update(_assignments(_words(line)))
     environ = _assignments(said.get("environ", "").splitlines())
-    return Found(
+    return InstalledDaemon(
         config=said.get("config", ""),
         text=said.get("text", ""),
         unit=said.get("unit", ""),

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import yaml
 from ansible_collections.horaedb.cluster.plugins.module_utils.service.spec import MARK
 from ansible_collections.horaedb.cluster.plugins.plugin_utils.adopt import config_file
-from ansible_collections.horaedb.cluster.plugins.plugin_utils.adopt.installed_daemon import Found
+from ansible_collections.horaedb.cluster.plugins.plugin_utils.adopt.installed_daemon import InstalledDaemon
 from ansible_collections.horaedb.cluster.plugins.plugin_utils.inventory.cluster_model import port_of
 from ansible_collections.horaedb.cluster.plugins.plugin_utils.schema import check
 from ansible_collections.horaedb.cluster.plugins.plugin_utils.schema import values as schema_values
@@ -81,7 +81,7 @@ class Adopted:
         return yaml.safe_dump(self.variables, sort_keys=False, default_flow_style=False, width=120)
 
 
-def adopted(daemon: str, found: Found, version: str | None, defaults: Mapping[str, Any], show_secrets: bool) -> Adopted:
+def adopted(daemon: str, found: InstalledDaemon, version: str | None, defaults: Mapping[str, Any], show_secrets: bool) -> Adopted:
     """`defaults` are the role's. Raises Unreadable when the file is no TOML, and ValueError for what is no version."""
     judge = check.pick(daemon, version or check.newest(daemon))
     ours = {**judge.overrides, **judge.environment}
@@ -112,7 +112,7 @@ def adopted(daemon: str, found: Found, version: str | None, defaults: Mapping[st
     return Adopted(variables, [*_notes(daemon, found, useless), *maker.notes], findings)
 
 
-def _notes(daemon: str, found: Found, useless: list[str]) -> list[str]:
+def _notes(daemon: str, found: InstalledDaemon, useless: list[str]) -> list[str]:
     notes = ["The program is run as: %s. Copy it to the controller and name it %s_binary." % (found.command or "unknown", daemon)]
     if MARK in found.environment:
         notes.append("This collection installed it: there is nothing to adopt.")
@@ -142,7 +142,7 @@ class _Maker:
         self._show = show_secrets
         self.notes: list[str] = []
 
-    def horaemeta(self, found: Found) -> dict[str, Any]:
+    def horaemeta(self, found: InstalledDaemon) -> dict[str, Any]:
         made = {}
         urls = {name: self._check.value(name) or "" for name in ("advertise-client-urls", "advertise-peer-urls")}
         host = urlsplit(urls["advertise-client-urls"].split(",")[0]).hostname or self._check.value("addr")

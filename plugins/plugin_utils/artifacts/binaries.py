@@ -24,7 +24,7 @@ from ansible.module_utils.urls import open_url
 from ansible_collections.horaedb.cluster.plugins.module_utils.model.finding import WARNING, Finding
 from ansible_collections.horaedb.cluster.plugins.module_utils.service.spec import Refused, sha256_of
 from ansible_collections.horaedb.cluster.plugins.plugin_utils.artifacts.container_image import host_image, packages_of
-from ansible_collections.horaedb.cluster.plugins.plugin_utils.artifacts.image_program import Image
+from ansible_collections.horaedb.cluster.plugins.plugin_utils.artifacts.image_program import ImageProgram
 from ansible_collections.horaedb.cluster.plugins.plugin_utils.artifacts.image_reference import image_reference
 from ansible_collections.horaedb.cluster.plugins.plugin_utils.artifacts.skopeo import Registry, Skopeo
 from ansible_collections.horaedb.cluster.plugins.plugin_utils.artifacts.sources import (
@@ -99,7 +99,7 @@ def _source(src: str, binary: Mapping[str, Any], expected: str | None, find: Cal
         if image.archive:
             image = replace(image, name=find(image.name))
         path = str(binary.get("image_path") or "/usr/bin/%s" % binary.get("name"))
-        return Image(image, path, expected, cache, Skopeo(fetching.registry, fetching.architecture), this_run().id)
+        return ImageProgram(image, path, expected, cache, Skopeo(fetching.registry, fetching.architecture), this_run().id)
     if "://" not in src:
         return LocalFile(pathlib.Path(find(src)), expected, cache)
     if expected:

@@ -25,7 +25,7 @@ from ansible_collections.horaedb.cluster.plugins.plugin_utils.artifacts.skopeo i
 
 
 @dataclass(frozen=True)
-class Image:
+class ImageProgram:
     """`path` is the program's in the image. `run` names the run of ansible-playbook: a tag is asked for once in it."""
 
     reference: ImageReference

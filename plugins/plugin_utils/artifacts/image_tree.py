@@ -24,7 +24,7 @@ _LINKS = 40
 
 
 @dataclass(frozen=True)
-class Entry:
+class LayerEntry:
     """`number` is its place in the layer: a name may come twice there."""
 
     layer: int
@@ -42,7 +42,7 @@ class Entry:
         return self.kind == tarfile.DIRTYPE
 
 
-Tree = dict[str, Entry]
+Tree = dict[str, LayerEntry]
 
 
 def extract(layers: Sequence[Layer], path: str, write: Callable[[bytes], object]) -> None:
@@ -85,7 +85,7 @@ def _with_layer(lower: Tree, number: int, archive: tarfile.TarFile) -> Tree:
                 own[path] = target
         else:
             kind = tarfile.REGTYPE if member.isreg() else member.type
-            own[path] = Entry(number, place, kind, member.linkname, member.mode)
+            own[path] = LayerEntry(number, place, kind, member.linkname, member.mode)
     emptied |= gone | {path for path, entry in own.items() if not entry.is_folder}
     kept = {path: entry for path, entry in lower.items() if path not in gone and not emptied.intersection(_above(path))}
     return {**kept, **own}
@@ -101,7 +101,7 @@ def _above(path: str) -> Iterator[str]:
         yield path
 
 
-def _program(tree: Tree, path: str) -> Entry:
+def _program(tree: Tree, path: str) -> LayerEntry:
     found = _resolved(tree, path)
     entry = tree.get(found)
     if entry is None:

@@ -20,7 +20,7 @@ from ansible_collections.horaedb.cluster.plugins.plugin_utils.inventory.cluster_
 from ansible_collections.horaedb.cluster.plugins.plugin_utils.render.daemon_config import horaedb_config, horaemeta_config
 from ansible_collections.horaedb.cluster.plugins.plugin_utils.schema import check as schema_check
 from ansible_collections.horaedb.cluster.plugins.plugin_utils.schema import keys, rules
-from ansible_collections.horaedb.cluster.plugins.plugin_utils.schema.check import Problem
+from ansible_collections.horaedb.cluster.plugins.plugin_utils.schema.check import SettingProblem
 from ansible_collections.horaedb.cluster.plugins.plugin_utils.schema.variables import variable_of
 
 Vars = Mapping[str, Any]
@@ -104,7 +104,7 @@ def _in_environment(daemon: str, name: str) -> str:
     return "%s_environment['%s']" % (daemon, name)
 
 
-def _fixed(check: schema_check.Check, environment: Vars) -> list[tuple[Problem, str]]:
+def _fixed(check: schema_check.Check, environment: Vars) -> list[tuple[SettingProblem, str]]:
     """The problem, and the variable of the environment that sets it, if one does."""
     daemon = check.schema.daemon
     path, only = _FIXED[daemon]
@@ -114,10 +114,10 @@ def _fixed(check: schema_check.Check, environment: Vars) -> list[tuple[Problem, 
     shown, wanted = (str(one).lower() if isinstance(one, bool) else one for one in (value, only))
     name = check.schema.paths[path].env
     what = "%s is %s, and this collection can only do with %s." % (path, shown, wanted)
-    return [(Problem(tuple(path.split(".")), schema_check.VALUE, what), _in_environment(daemon, name) if name in environment else "")]
+    return [(SettingProblem(tuple(path.split(".")), schema_check.VALUE, what), _in_environment(daemon, name) if name in environment else "")]
 
 
-def _change(problem: Problem, variable: str) -> str:
+def _change(problem: SettingProblem, variable: str) -> str:
     if problem.remedy == "Take it out.":
         return "Take out %s." % variable
     return ("%s %s %s." % (problem.remedy, "Set" if problem.kind == schema_check.MISSING else "Correct", variable)).strip()

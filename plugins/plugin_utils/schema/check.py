@@ -28,7 +28,7 @@ Path = tuple[Any, ...]
 
 
 @dataclass(frozen=True)
-class Problem:
+class SettingProblem:
     """`what` begins with the path. `remedy` says what to do and not where; empty where correcting the value is all."""
 
     path: Path
@@ -72,7 +72,7 @@ class Check:
         self._environment = environment or {}
         self._features = features
 
-    def problems(self) -> list[Problem]:
+    def problems(self) -> list[SettingProblem]:
         """Everything that is wrong with the tree. The environment is judged by `environment_problems`."""
         return list(self._table(self.schema.root, self._tree, ()))
 
@@ -91,9 +91,9 @@ class Check:
             tree = tree[step]
         return tree if isinstance(node, Table) or values.fits(node, tree) else None
 
-    def _table(self, table: Table, tree: Any, path: Path) -> Iterator[Problem]:
+    def _table(self, table: Table, tree: Any, path: Path) -> Iterator[SettingProblem]:
         if not isinstance(tree, Mapping):
-            yield Problem(path, VALUE, "%s has to be a table." % dotted(path))
+            yield SettingProblem(path, VALUE, "%s has to be a table." % dotted(path))
             return
         keys = table.keys
         if table.variant:
@@ -101,7 +101,7 @@ class Check:
             if table.variant not in tree:
                 why = " " + table.doc if table.required else ""
                 what = "%s is missing, and decides what the table is.%s" % (dotted(here), why)
-                yield Problem(here, MISSING, what, "It is one of %s." % ", ".join(table.variants))
+                yield SettingProblem(here, MISSING, what, "It is one of %s." % ", ".join(table.variants))
                 return
             if not isinstance(chosen, str) or chosen not in table.variants:
                 yield from self._known(keys[table.variant], chosen, here)
@@ -117,9 +117,9 @@ class Check:
             if name not in tree:
                 yield from self._absent(node, table, (*path, name))
 
-    def _known(self, node: Node, value: Any, path: Path) -> Iterator[Problem]:
+    def _known(self, node: Node, value: Any, path: Path) -> Iterator[SettingProblem]:
         if node.since and number(self._version) < number(node.since):
-            yield Problem(
+            yield SettingProblem(
                 path,
                 UNKNOWN,
                 "%s came with %s %s, and this is %s." % (dotted(path), self.schema.title, node.since, self._version),
@@ -136,9 +136,9 @@ class Check:
                 yield from self._unused(node, value, path)
             yield from self._table(node, value, path)
 
-    def _value(self, key: Key, value: Any, path: Path) -> Iterator[Problem]:
+    def _value(self, key: Key, value: Any, path: Path) -> Iterator[SettingProblem]:
         if not values.fits(key, value):
-            yield Problem(
+            yield SettingProblem(
                 path,
                 VALUE,
                 "%s is %s, which is not %s." % (dotted(path), values.shown(key, value), values.wanted(key)),
@@ -147,31 +147,31 @@ class Check:
         elif key.unused and value != key.default:
             yield from self._unused(key, value, path)
 
-    def _unused(self, node: Node, value: Any, path: Path) -> Iterator[Problem]:
+    def _unused(self, node: Node, value: Any, path: Path) -> Iterator[SettingProblem]:
         """Not where everything in it is the default, as in a configuration that the daemon printed itself."""
         if isinstance(node, Key) or _differs(node, value):
-            yield Problem(path, UNUSED, "%s is read by nothing in %s." % (dotted(path), self.schema.name), "Take it out.")
+            yield SettingProblem(path, UNUSED, "%s is read by nothing in %s." % (dotted(path), self.schema.name), "Take it out.")
 
-    def _array(self, table: Table, value: Any, path: Path) -> Iterator[Problem]:
+    def _array(self, table: Table, value: Any, path: Path) -> Iterator[SettingProblem]:
         if not isinstance(value, list):
-            yield Problem(path, VALUE, "%s has to be an array of tables." % dotted(path), "Make it a list, even of one.")
+            yield SettingProblem(path, VALUE, "%s has to be an array of tables." % dotted(path), "Make it a list, even of one.")
             return
         one = Table(table.name, table.keys)
         for index, entry in enumerate(value):
             yield from self._table(one, entry, (*path, index))
 
-    def _text_or_table(self, table: Table, value: Any, path: Path) -> Iterator[Problem]:
+    def _text_or_table(self, table: Table, value: Any, path: Path) -> Iterator[SettingProblem]:
         if isinstance(value, Mapping) and len(value) == 1:
             yield from self._table(Table(table.name, table.keys), value, path)
         elif not (isinstance(value, str) and value in table.texts):
             what = "%s is %s, which is neither %s nor a table with one of %s (case counts)."
-            yield Problem(
+            yield SettingProblem(
                 path,
                 VALUE,
                 what % (dotted(path), values.shown(Key("", "any"), value), ", ".join(table.texts), ", ".join(table.keys)),
             )
 
-    def _absent(self, node: Node, table: Table, path: Path) -> Iterator[Problem]:
+    def _absent(self, node: Node, table: Table, path: Path) -> Iterator[SettingProblem]:
         if isinstance(node, Table) and node.required:
             yield from self._table(node, {}, path)
         elif isinstance(node, Key) and node.env and node.env in self._environment:
@@ -179,37 +179,37 @@ class Check:
         elif node.required or table.complete:
             why = "; all keys of %s are required once it is there" % dotted(path[:-1]) if table.complete else ""
             say = "It is %s." % values.wanted(node) if isinstance(node, Key) else ""
-            yield Problem(path, MISSING, "%s is missing%s." % (dotted(path), why), say)
+            yield SettingProblem(path, MISSING, "%s is missing%s." % (dotted(path), why), say)
 
-    def _built(self, variant: Table, name: str, path: Path) -> Iterator[Problem]:
+    def _built(self, variant: Table, name: str, path: Path) -> Iterator[SettingProblem]:
         gone = variant.until and number(self._version) > number(variant.until)
         if gone and variant.feature not in self._features:
             feature = self.schema.features[variant.feature]
-            yield Problem(
+            yield SettingProblem(
                 path,
                 VALUE,
                 "%s is %s. %s" % (dotted(path), name, feature["without"]),
                 "Set %s to true where the build has it, or take another type." % feature["variable"],
             )
 
-    def _unknown(self, table: Table, keys: Mapping[str, Node], name: str, tree: Mapping[str, Any], path: Path) -> Problem:
+    def _unknown(self, table: Table, keys: Mapping[str, Node], name: str, tree: Mapping[str, Any], path: Path) -> SettingProblem:
         here = dotted((*path, name))
         for pattern, said in self.schema.wrong.items():
             if fnmatch.fnmatchcase(here, pattern):
-                return Problem(
+                return SettingProblem(
                     (*path, name), UNKNOWN, "%s is no key of %s. %s" % (here, self.schema.name, said["text"]), "It is %s." % said["use"]
                 )
         fatal = not path and self.schema.unknown_root == "fatal"
         what = "%s is no key of %s, which %s." % (here, self.schema.name, "would not start" if fatal else "would ignore it without a word")
         others = [kind for kind, variant in table.variants.items() if name in variant.keys]
         if others:
-            return Problem(
+            return SettingProblem(
                 (*path, name),
                 UNKNOWN,
                 "%s is for %s %s, and %s is %s." % (here, table.variant, " and ".join(others), table.variant, tree[table.variant]),
                 "Take it out.",
             )
-        return Problem((*path, name), UNKNOWN, what, self._meant(keys, name, path))
+        return SettingProblem((*path, name), UNKNOWN, what, self._meant(keys, name, path))
 
     def _meant(self, keys: Mapping[str, Node], name: str, path: Path) -> str:
         """The nearest valid key: in this table, or one that is called so elsewhere."""
@@ -244,11 +244,11 @@ def _same(key: Key, value: Any) -> bool:
     return False
 
 
-def environment_problems(schema: Schema, environment: Mapping[str, Any]) -> list[Problem]:
+def environment_problems(schema: Schema, environment: Mapping[str, Any]) -> list[SettingProblem]:
     """Names that nobody reads although they look as if, and values that the daemon could not read."""
     known = {**{name: key for name, (_path, key) in schema.overrides.items()}, **schema.environment}
     [other] = [schema_keys.load(daemon, schema_keys.versions(daemon)[-1]) for daemon in schema_keys.DAEMONS if daemon != schema.daemon]
-    found: list[Problem] = []
+    found: list[SettingProblem] = []
     for name, value in environment.items():
         key = known.get(name)
         said = next((said for pattern, said in schema.wrong_environment.items() if fnmatch.fnmatchcase(name, pattern)), None)
@@ -256,24 +256,24 @@ def environment_problems(schema: Schema, environment: Mapping[str, Any]) -> list
             found += _environment_value(schema, name, key, value)
         elif said is not None:
             remedy = "The key is %s." % said["use"] if "use" in said else ""
-            found.append(Problem((name,), UNKNOWN, "%s does nothing in %s. %s" % (name, schema.name, said["text"]), remedy))
+            found.append(SettingProblem((name,), UNKNOWN, "%s does nothing in %s. %s" % (name, schema.name, said["text"]), remedy))
         elif name in other.overrides:
             what = "%s is read by %s, and not by %s." % (name, other.title, schema.name)
-            found.append(Problem((name,), UNKNOWN, what, "It belongs into %s_environment." % other.daemon))
+            found.append(SettingProblem((name,), UNKNOWN, what, "It belongs into %s_environment." % other.daemon))
         else:
             near = difflib.get_close_matches(name.upper().replace("-", "_"), known, 1, 0.85)
             if near:
-                found.append(Problem((name,), UNKNOWN, "%s is not read by %s." % (name, schema.name), "The nearest one is %s." % near[0]))
+                found.append(SettingProblem((name,), UNKNOWN, "%s is not read by %s." % (name, schema.name), "The nearest one is %s." % near[0]))
     return found
 
 
-def _environment_value(schema: Schema, name: str, key: Key, value: Any) -> Iterator[Problem]:
+def _environment_value(schema: Schema, name: str, key: Key, value: Any) -> Iterator[SettingProblem]:
     text = str(value).lower() if isinstance(value, bool) else str(value)
     try:
         values.from_text(key, text)
     except ValueError:
         path = schema.overrides[name][0] if name in schema.overrides else ""
         over = ", which wins over %s in the file," % path if path else ""
-        yield Problem(
+        yield SettingProblem(
             (name,), VALUE, "%s%s is %s, which is not %s." % (name, over, values.shown(key, text), values.wanted(key))
         )

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, Optional
 
 from ansible_collections.horaedb.cluster.plugins.module_utils.common.units import seconds, size
-from ansible_collections.horaedb.cluster.plugins.plugin_utils.schema.check import MISSING, TOGETHER, UNWISE, Check, Problem
+from ansible_collections.horaedb.cluster.plugins.plugin_utils.schema.check import MISSING, TOGETHER, UNWISE, Check, SettingProblem
 from ansible_collections.horaedb.cluster.plugins.plugin_utils.schema.keys import Schema
 from ansible_collections.horaedb.cluster.plugins.plugin_utils.schema.values import masked
 
@@ -25,15 +25,15 @@ def _at(path: str) -> tuple[str, ...]:
     return tuple(path.split("."))
 
 
-def _etcd_tls(check: Check) -> Iterator[Problem]:
+def _etcd_tls(check: Check) -> Iterator[SettingProblem]:
     if check.value(_TLS + ".enable") is not True:
         return
     for name in ("ca_cert_path", "client_key_path", "client_cert_path"):
         if not check.value("%s.%s" % (_TLS, name)):
-            yield Problem(_at("%s.%s" % (_TLS, name)), MISSING, "%s.%s is missing; with TLS all three files are read." % (_TLS, name))
+            yield SettingProblem(_at("%s.%s" % (_TLS, name)), MISSING, "%s.%s is missing; with TLS all three files are read." % (_TLS, name))
     plain = [address for address in check.value(_ETCD + ".server_addrs") or () if address.startswith("http://")]
     if plain:
-        yield Problem(
+        yield SettingProblem(
             _at(_ETCD + ".server_addrs"),
             TOGETHER,
             "%s.server_addrs has %s, and TLS is on." % (_ETCD, masked(", ".join(plain))),
@@ -41,13 +41,13 @@ def _etcd_tls(check: Check) -> Iterator[Problem]:
         )
 
 
-def _disk_cache(check: Check) -> Iterator[Problem]:
+def _disk_cache(check: Check) -> Iterator[SettingProblem]:
     capacity, page, bits = (check.value("%s.disk_cache_%s" % (_STORAGE, name)) for name in ("capacity", "page_size", "partition_bits"))
     if capacity is None or page is None or bits is None:
         return
     step = size(page) << bits
     if step and size(capacity) % step:
-        yield Problem(
+        yield SettingProblem(
             _at(_STORAGE + ".disk_cache_capacity"),
             UNWISE,
             "%s.disk_cache_capacity is %s, no multiple of disk_cache_page_size x 2^disk_cache_partition_bits, which is %d bytes."
@@ -56,10 +56,10 @@ def _disk_cache(check: Check) -> Iterator[Problem]:
         )
 
 
-def _lock_times(check: Check) -> Iterator[Problem]:
+def _lock_times(check: Check) -> Iterator[SettingProblem]:
     life, interval = check.value(_ETCD + ".shard_lock_lease_ttl_sec"), check.value(_ETCD + ".shard_lock_lease_check_interval")
     if life is not None and interval is not None and seconds(interval) >= life:
-        yield Problem(
+        yield SettingProblem(
             _at(_ETCD + ".shard_lock_lease_check_interval"),
             TOGETHER,
             "%s.shard_lock_lease_check_interval is %s, and has to be less than shard_lock_lease_ttl_sec, %d s." % (_ETCD, interval, life),
@@ -67,10 +67,10 @@ def _lock_times(check: Check) -> Iterator[Problem]:
         )
 
 
-def _meta_lease(check: Check) -> Iterator[Problem]:
+def _meta_lease(check: Check) -> Iterator[SettingProblem]:
     lease = check.value("cluster_deployment.meta_client.lease")
     if lease is not None and seconds(lease) > _FORGOTTEN:
-        yield Problem(
+        yield SettingProblem(
             _at("cluster_deployment.meta_client.lease"),
             UNWISE,
             "cluster_deployment.meta_client.lease is %s; heartbeats come every two thirds of it, and HoraeMeta forgets a node after %d s."
@@ -79,20 +79,20 @@ def _meta_lease(check: Check) -> Iterator[Problem]:
         )
 
 
-def _etcd_files(check: Check) -> Iterator[Problem]:
+def _etcd_files(check: Check) -> Iterator[SettingProblem]:
     names = ("etcd-ca-cert-path", "etcd-key-path", "etcd-cert-path")
     given = [name for name in names if check.value(name)]
     if given and check.value("enable-embed-etcd"):
-        yield Problem(
+        yield SettingProblem(
             (given[0],), UNWISE, "%s is for an external etcd, and enable-embed-etcd is true: nothing reads it." % given[0], "Take it out."
         )
     elif given:
         for name in names:
             if name not in given:
-                yield Problem((name,), MISSING, "%s is missing; the three files are used together." % name)
+                yield SettingProblem((name,), MISSING, "%s is missing; the three files are used together." % name)
 
 
-RULES: Mapping[str, Callable[[Check], Iterator[Problem]]] = {
+RULES: Mapping[str, Callable[[Check], Iterator[SettingProblem]]] = {
     "etcd_tls": _etcd_tls,
     "disk_cache": _disk_cache,
     "lock_times": _lock_times,
@@ -107,7 +107,7 @@ def problems(
     version: Optional[str] = None,
     environment: Optional[Mapping[str, Any]] = None,
     features: Collection[str] = (),
-) -> list[Problem]:
+) -> list[SettingProblem]:
     """All that is wrong with a file: each key, and the keys together."""
     check = Check(schema, tree, version, environment, features)
     return check.problems() + [problem for name in schema.rules for problem in RULES[name](check)]

@@ -11,7 +11,7 @@ from ansible_collections.horaedb.cluster.plugins.module_utils.health.stalls impo
 from ansible_collections.horaedb.cluster.plugins.module_utils.leadership import hung, hung_member, transfer
 from ansible_collections.horaedb.cluster.plugins.module_utils.leadership.hung import Cure
 from ansible_collections.horaedb.cluster.plugins.module_utils.leadership.hung_member import HungMember
-from ansible_collections.horaedb.cluster.plugins.module_utils.leadership.transfer import Refused, Wish
+from ansible_collections.horaedb.cluster.plugins.module_utils.leadership.transfer import TransferRefused, Wish
 from ansible_collections.horaedb.cluster.plugins.module_utils.records import cures
 from ansible_collections.horaedb.cluster.plugins.module_utils.verification import verify
 
@@ -185,7 +185,7 @@ def test_a_move_whose_new_leader_hangs_goes_on_to_the_next(world):
 def test_a_move_that_hangs_until_nobody_is_left_names_whom_to_end(world):
     """Breaks when a playbook waits in vain for members that only a kill on their own hosts can bring back."""
     world.hangs_when_elected = 2
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(TransferRefused) as refused:
         Wish(world.topology, "away", "meta1", 2.0).fulfil(20.0)
     assert set(refused.value.hung) == {"meta2", "meta3"}
     assert world.leader == "meta1"
@@ -193,7 +193,7 @@ def test_a_move_that_hangs_until_nobody_is_left_names_whom_to_end(world):
 
 def test_a_leader_that_hangs_with_nobody_to_take_over_is_named(world):
     world.hangs = {"meta1", "meta2", "meta3"}
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(TransferRefused) as refused:
         Wish(world.topology, "away", "meta2", 2.0).fulfil(20.0)
     assert "meta1" in refused.value.hung
 
@@ -351,7 +351,7 @@ def test_a_member_that_was_cured_too_often_is_left_for_a_human(world):
     world.hangs, world.leader = {"meta1"}, "meta2"
     for number in range(hung_member.MOST):
         world.put(cures.key("defaultCluster", hung_member.now_ms() - number, "name-meta1"), cures.Cured("name-meta1", "now", "it hung").to_json())
-    with pytest.raises(Refused, match="hangs again, after it was cured 5 times in the last 10 minutes"):
+    with pytest.raises(TransferRefused, match="hangs again, after it was cured 5 times in the last 10 minutes"):
         cured(world)
     world.put(cures.key("defaultCluster", 1, "name-meta1"), "{}")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.horaedb.cluster.plugins.module_utils.leadership import transfer
-from ansible_collections.horaedb.cluster.plugins.module_utils.leadership.transfer import Refused, Wish
+from ansible_collections.horaedb.cluster.plugins.module_utils.leadership.transfer import TransferRefused, Wish
 
 ELECTION = (500, {"status": "error", "error": "(#500)move leader", "msg": "etcdserver: leader changed"})
 LIE = (200, {"status": "success", "data": "ok"})
@@ -53,7 +53,7 @@ def test_what_the_move_answers_is_not_what_counts(world, answers):
 
 def test_it_gives_up_and_says_what_the_last_answer_was(world):
     world.move_answers = [ELECTION] * 50
-    with pytest.raises(Refused, match=r"after 1 s: meta1 couldn't hand its leadership to meta2: .*leader changed"):
+    with pytest.raises(TransferRefused, match=r"after 1 s: meta1 couldn't hand its leadership to meta2: .*leader changed"):
         fulfil(world, "away", "meta1", timeout=1.0)
 
 
@@ -73,7 +73,7 @@ def test_only_a_member_in_sync_may_take_over(world, where):
 
 def test_members_that_do_not_agree_yet_are_waited_for(world):
     world.members["meta3"].names = "meta2"
-    with pytest.raises(Refused, match="don't agree on a leader: .*meta3 names meta2"):
+    with pytest.raises(TransferRefused, match="don't agree on a leader: .*meta3 names meta2"):
         fulfil(world, "away", "meta1", timeout=0.5)
     assert world.moves == []
 
@@ -101,9 +101,9 @@ def test_a_stop_that_would_cost_the_quorum_is_refused(world, leader):
     world.leader = leader
     topology = world.topology
     world.members["meta2"].stop()
-    with pytest.raises(Refused, match=r"stopping the member on meta1 would leave 1 .* of 3, and the quorum is 2: get meta2 healthy first"):
+    with pytest.raises(TransferRefused, match=r"stopping the member on meta1 would leave 1 .* of 3, and the quorum is 2: get meta2 healthy first"):
         Wish(topology, "away", "meta1", 0.5).fulfil(3.0)
-    with pytest.raises(Refused, match="quorum"):
+    with pytest.raises(TransferRefused, match="quorum"):
         Wish(topology, "away", "meta1", 0.5).predict()
     assert world.moves == []
 
@@ -112,20 +112,20 @@ def test_a_stop_that_would_cost_the_quorum_is_refused(world, leader):
 def test_a_learner_does_not_help_the_quorum(world):
     """Two voters and a learner: three healthy members, and none of the voters can be spared."""
     world.members["meta3"].learner = True
-    with pytest.raises(Refused, match=r"would leave 1 healthy voting members of 2"):
+    with pytest.raises(TransferRefused, match=r"would leave 1 healthy voting members of 2"):
         fulfil(world, "away", "meta1")
 
 
 @pytest.mark.usefixtures("impatient")
 def test_a_member_that_the_inventory_does_not_have_counts_for_the_quorum(world):
     world.foreign_members = [{"ID": "77", "name": "a"}, {"ID": "78", "name": "b"}]
-    with pytest.raises(Refused, match=r"would leave 2 healthy voting members of 5, and the quorum is 3"):
+    with pytest.raises(TransferRefused, match=r"would leave 2 healthy voting members of 5, and the quorum is 3"):
         fulfil(world, "away", "meta1")
 
 
 @pytest.mark.usefixtures("impatient")
 def test_two_members_cannot_spare_one(make_world):
-    with pytest.raises(Refused, match="a cluster of this size can't spare any member"):
+    with pytest.raises(TransferRefused, match="a cluster of this size can't spare any member"):
         fulfil(make_world(members=2), "away", "meta1")
 
 
@@ -168,7 +168,7 @@ def test_a_single_member_has_nobody_to_hand_over_to(make_world):
     moved = fulfil(world, "away", "meta1")
     assert (moved.before, moved.after) == ("meta1", "meta1")
     assert "only member" in moved.why
-    with pytest.raises(Refused, match="restarting it"):
+    with pytest.raises(TransferRefused, match="restarting it"):
         fulfil(world, "moved")
 
 
@@ -198,7 +198,7 @@ def test_a_member_that_is_killed_late_in_a_move_is_waited_for(world, monkeypatch
     world.members["meta3"].healthy = False
     assert "the quorum is 2" in move.poll(9.0)
     assert "the quorum is 2" in move.poll(16.9)
-    with pytest.raises(transfer.Refused):
+    with pytest.raises(transfer.TransferRefused):
         move.poll(17.1)
     world.members["meta3"].healthy = True
     move.poll(18.0)

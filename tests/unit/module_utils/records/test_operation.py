@@ -16,7 +16,7 @@ from ansible_collections.horaedb.cluster.plugins.module_utils.api.etcd import Et
 from ansible_collections.horaedb.cluster.plugins.module_utils.api.http import CallFailed, Client
 from ansible_collections.horaedb.cluster.plugins.module_utils.model.topology import Topology
 from ansible_collections.horaedb.cluster.plugins.module_utils.records import downtime, journal, operation, operation_lock
-from ansible_collections.horaedb.cluster.plugins.module_utils.records.journal import Entry, Operation
+from ansible_collections.horaedb.cluster.plugins.module_utils.records.journal import JournalEntry, Operation
 from ansible_collections.horaedb.cluster.plugins.module_utils.records.operation import Operations
 
 from tests.unit.helpers.etcd_server import etcd, free_port, topology
@@ -48,7 +48,7 @@ def doing(cluster: Topology, tmp_path: pathlib.Path) -> Operations:
     return Operations(cluster, folder=str(tmp_path))
 
 
-def entries(cluster: Topology) -> dict[str, Entry]:
+def entries(cluster: Topology) -> dict[str, JournalEntry]:
     return {entry.operation.id: entry for entry in operation.entries(cluster)}
 
 
@@ -192,7 +192,7 @@ def test_the_journal_has_a_bounded_number_of_entries(doing: Operations, cluster:
     first = journal.time_of("2026-01-01T00:00:00Z")
     for number in range(journal.KEPT + 10):
         old = replace(BOB, since=journal.text_of(first + timedelta(hours=number)), id="old%d" % number)
-        store.put(journal.key(cluster.cluster, old), Entry(old, journal.OK).to_json())
+        store.put(journal.key(cluster.cluster, old), JournalEntry(old, journal.OK).to_json())
     doing.begin(ANN, lives=True)
     kept = operation.entries(cluster)
     assert len(kept) == journal.KEPT

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from ansible_collections.horaedb.cluster.plugins.module_utils.storage import connection, object_store_checks
 from ansible_collections.horaedb.cluster.plugins.module_utils.storage.object_store import BadEndpoint, endpoint_of
-from ansible_collections.horaedb.cluster.plugins.module_utils.storage.object_store_checks import Tried, attempt
+from ansible_collections.horaedb.cluster.plugins.module_utils.storage.object_store_checks import TriedStore, attempt
 
 from tests.support.objects import EVERYTHING, Keys, Objects
 from tests.unit.helpers.storage_servers import LISTING, Oss, Web, black_hole, certificate, drip, error, refused, secure
@@ -24,11 +24,11 @@ SECRET = "canary-of-the-object-store"
 TABLE = {"type": "S3", "region": "r", "bucket": "horaedb", "prefix": "production", "key_id": "id", "key_secret": SECRET}
 
 
-def found(tried: Tried) -> list[str]:
+def found(tried: TriedStore) -> list[str]:
     return [finding.rule for finding in tried.findings]
 
 
-def judged(tried: Tried, rule: str, *words: str) -> None:
+def judged(tried: TriedStore, rule: str, *words: str) -> None:
     """This rule alone, in one sentence with all the words, which names the variable and no secret."""
     assert found(tried) == [rule], tried.findings
     sentence = tried.findings[0].sentence()

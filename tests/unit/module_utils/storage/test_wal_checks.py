@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from ansible_collections.horaedb.cluster.plugins.module_utils.storage import kafka as storage_kafka
 from ansible_collections.horaedb.cluster.plugins.module_utils.storage.kafka import NotKafka
-from ansible_collections.horaedb.cluster.plugins.module_utils.storage.wal_checks import Tried, attempt, place_of
+from ansible_collections.horaedb.cluster.plugins.module_utils.storage.wal_checks import TriedWal, attempt, place_of
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -26,11 +26,11 @@ def table(*brokers: object, **kafka_: Any) -> dict[str, Any]:
     return {"type": "Kafka", "kafka": {"client": {"boost_brokers": list(brokers)}, **kafka_}}
 
 
-def told(tried: Tried) -> list[tuple[str, str]]:
+def told(tried: TriedWal) -> list[tuple[str, str]]:
     return [(finding.rule, finding.severity) for finding in tried.findings]
 
 
-def judged(tried: Tried, rule: str, *words: str, severity: str = "error") -> None:
+def judged(tried: TriedWal, rule: str, *words: str, severity: str = "error") -> None:
     assert told(tried) == [(rule, severity)], tried.findings
     sentence = tried.findings[0].sentence()
     assert not [word for word in words if word not in sentence], sentence

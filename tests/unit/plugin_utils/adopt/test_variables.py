@@ -13,7 +13,7 @@ import pytest
 import tomli_w
 import tomllib
 from ansible_collections.horaedb.cluster.plugins.plugin_utils.adopt import installed_daemon
-from ansible_collections.horaedb.cluster.plugins.plugin_utils.adopt.installed_daemon import Found, parse, script
+from ansible_collections.horaedb.cluster.plugins.plugin_utils.adopt.installed_daemon import InstalledDaemon, parse, script
 from ansible_collections.horaedb.cluster.plugins.plugin_utils.adopt.variables import adopted
 from ansible_collections.horaedb.cluster.plugins.plugin_utils.inventory.variables import defaults
 from ansible_collections.horaedb.cluster.plugins.plugin_utils.render.daemon_config import horaedb_config, horaemeta_config
@@ -82,7 +82,7 @@ etcd-start-timeout-ms = 30000
 
 def made(daemon: str, text: str, show: bool = False, **found: Any) -> Any:
     base = {"config": "/etc/x.toml", "hostname": "host1", "text": text}
-    return adopted(daemon, Found(**{**base, **found}), "2.1.0", defaults(daemon), show)
+    return adopted(daemon, InstalledDaemon(**{**base, **found}), "2.1.0", defaults(daemon), show)
 
 
 def test_a_data_node() -> None:
@@ -237,7 +237,7 @@ def process(tmp_path: pathlib.Path, tools: dict[str, str]) -> Iterator[None]:
         running.wait()
 
 
-def run(tools: dict[str, str], daemon: str = "horaedb", unit: str = "", config: str = "") -> Found:
+def run(tools: dict[str, str], daemon: str = "horaedb", unit: str = "", config: str = "") -> InstalledDaemon:
     done = subprocess.run(
         ["/bin/sh", "-c", script(daemon, unit, config)], env=tools, capture_output=True, text=True, timeout=30, check=False
     )

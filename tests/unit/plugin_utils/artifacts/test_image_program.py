@@ -19,7 +19,7 @@ import pytest
 from ansible_collections.horaedb.cluster.plugins.module_utils.service.spec import Refused
 from ansible_collections.horaedb.cluster.plugins.plugin_utils.artifacts import skopeo
 from ansible_collections.horaedb.cluster.plugins.plugin_utils.artifacts.binaries import FETCHING, Fetching, source_of
-from ansible_collections.horaedb.cluster.plugins.plugin_utils.artifacts.image_program import Image
+from ansible_collections.horaedb.cluster.plugins.plugin_utils.artifacts.image_program import ImageProgram
 from ansible_collections.horaedb.cluster.plugins.plugin_utils.artifacts.image_reference import image_reference
 from ansible_collections.horaedb.cluster.plugins.plugin_utils.artifacts.skopeo import Registry, Skopeo, host_of, meaning
 
@@ -86,10 +86,10 @@ def cache(tmp_path: pathlib.Path) -> pathlib.Path:
 
 def image(
     client: Any, cache: pathlib.Path, text: str = TAG, expected: str | None = None, run: str = "one", registry: Registry | None = None
-) -> Image:
+) -> ImageProgram:
     reference = image_reference(text)
     assert reference
-    return Image(reference, PATH, expected, cache, Skopeo(registry or Registry(), "amd64", client), run)
+    return ImageProgram(reference, PATH, expected, cache, Skopeo(registry or Registry(), "amd64", client), run)
 
 
 def test_a_tag_is_asked_for_and_pulled_once_in_a_run(client: Client, cache: pathlib.Path) -> None:

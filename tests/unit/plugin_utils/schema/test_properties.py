@@ -10,7 +10,7 @@ import pytest
 import tomllib
 from ansible_collections.horaedb.cluster.plugins.filter.cluster import to_toml
 from ansible_collections.horaedb.cluster.plugins.plugin_utils.schema import rules, values
-from ansible_collections.horaedb.cluster.plugins.plugin_utils.schema.check import UNKNOWN, UNUSED, UNWISE, VALUE, Problem
+from ansible_collections.horaedb.cluster.plugins.plugin_utils.schema.check import UNKNOWN, UNUSED, UNWISE, VALUE, SettingProblem
 from ansible_collections.horaedb.cluster.plugins.plugin_utils.schema.keys import Key, Node, Table, load
 from hypothesis import given
 from hypothesis import strategies as st
@@ -80,7 +80,7 @@ def node_of(node: Node) -> st.SearchStrategy[Any]:
 trees = st.sampled_from(DAEMONS).flatmap(lambda daemon: tree_of(load(daemon, "2.1.0").root).map(lambda tree: (daemon, tree)))
 
 
-def refused(daemon: str, tree: dict[str, Any]) -> list[Problem]:
+def refused(daemon: str, tree: dict[str, Any]) -> list[SettingProblem]:
     found = rules.problems(load(daemon, "2.1.0"), tree, features=FEATURES)
     return [problem for problem in found if problem.kind not in (UNUSED, UNWISE)]
 
