@@ -25,5 +25,5 @@ options:
 notes:
   - The host that runs the task asks the others, so it must reach the HTTP ports and HoraeMeta's client port of all of them. Run it
     once, on any host of the cluster. Proxies of the environment are not used.
-  - Works on Python 3.9 and newer with nothing but the standard library.
+  - Works on Python 3.8 and newer with nothing but the standard library.
 """

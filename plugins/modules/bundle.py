@@ -37,6 +37,15 @@ attributes:
   diff_mode:
     description: The changed file is an archive.
     support: none
+  idempotent:
+    description: An archive that would be the same is left as it is.
+    support: full
+  platform:
+    description: The controller may be any POSIX system, the hosts run Linux.
+    platforms: linux
+    support: full
+seealso:
+  - module: horaedb.cluster.daemon
 """
 
 EXAMPLES = r"""

@@ -35,6 +35,16 @@ attributes:
   diff_mode:
     description: There is never a difference.
     support: none
+  idempotent:
+    description: It changes nothing.
+    support: full
+  platform:
+    description: The hosts run Linux.
+    platforms: linux
+    support: full
+seealso:
+  - module: horaedb.cluster.topology_check
+  - module: horaedb.cluster.cluster_ready
 """
 
 EXAMPLES = r"""

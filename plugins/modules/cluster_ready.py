@@ -91,6 +91,17 @@ attributes:
   diff_mode:
     description: Shows the record before and after.
     support: full
+  idempotent:
+    description: Each proof writes a row of its own. Nothing else is written that is there already, and only that is reported as changed.
+    support: partial
+  platform:
+    description: The hosts run Linux.
+    platforms: linux
+    support: full
+seealso:
+  - module: horaedb.cluster.topology_check
+  - module: horaedb.cluster.cluster_info
+  - module: horaedb.cluster.operation
 """
 
 EXAMPLES = r"""

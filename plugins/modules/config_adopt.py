@@ -54,6 +54,13 @@ attributes:
   diff_mode:
     description: There is nothing to show a difference of.
     support: none
+  idempotent:
+    description: It changes nothing.
+    support: full
+  platform:
+    description: The controller may be any POSIX system, the hosts run Linux.
+    platforms: linux
+    support: full
 notes:
   - Needs root on the host, for the environment of a process of another user and for files that only that user reads.
   - A controller with Python older than 3.11 needs the library tomli.

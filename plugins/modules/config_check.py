@@ -60,6 +60,13 @@ attributes:
   diff_mode:
     description: There is nothing to show a difference of.
     support: none
+  idempotent:
+    description: It changes nothing.
+    support: full
+  platform:
+    description: The controller may be any POSIX system, the hosts run Linux.
+    platforms: linux
+    support: full
 notes:
   - A controller with Python older than 3.11 needs the library tomli.
 seealso:

@@ -338,9 +338,15 @@ attributes:
   platform:
     platforms: linux
     support: full
+  idempotent:
+    description: A daemon that is as desired is left alone.
+    support: full
 notes:
   - The host has to run systemd, and the module has to run as root.
   - At most two executions of the module per host, and exactly one when there is nothing to do.
+seealso:
+  - module: horaedb.cluster.config_check
+  - module: horaedb.cluster.cluster_ready
 """
 
 EXAMPLES = r"""

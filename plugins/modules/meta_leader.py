@@ -49,6 +49,16 @@ attributes:
   diff_mode:
     description: Shows the leader before and after.
     support: full
+  idempotent:
+    description: A leadership that is where it has to be stays there, and a member that answers is left alone.
+    support: full
+  platform:
+    description: The hosts run Linux.
+    platforms: linux
+    support: full
+seealso:
+  - module: horaedb.cluster.cluster_info
+  - module: horaedb.cluster.daemon
 """
 
 EXAMPLES = r"""

@@ -39,6 +39,15 @@ attributes:
   diff_mode:
     description: There is nothing to show a difference of.
     support: none
+  idempotent:
+    description: Each execution saves another snapshot.
+    support: none
+  platform:
+    description: The hosts run Linux.
+    platforms: linux
+    support: full
+seealso:
+  - module: horaedb.cluster.cluster_info
 """
 
 EXAMPLES = r"""

@@ -41,6 +41,16 @@ attributes:
   diff_mode:
     description: Shows the note before and after.
     support: full
+  idempotent:
+    description: What is noted already stays as it was noted.
+    support: full
+  platform:
+    description: The hosts run Linux.
+    platforms: linux
+    support: full
+seealso:
+  - module: horaedb.cluster.operation
+  - module: horaedb.cluster.cluster_info
 """
 
 EXAMPLES = r"""

@@ -79,6 +79,16 @@ attributes:
   diff_mode:
     description: There is never a difference.
     support: none
+  idempotent:
+    description: Each step is an entry of the journal. To begin or to end twice is the same as once.
+    support: partial
+  platform:
+    description: The hosts run Linux.
+    platforms: linux
+    support: full
+seealso:
+  - module: horaedb.cluster.topology_check
+  - module: horaedb.cluster.cluster_ready
 """
 
 EXAMPLES = r"""

@@ -58,6 +58,13 @@ attributes:
   diff_mode:
     description: Shows HoraeMeta's view before and after.
     support: full
+  idempotent:
+    description: Where nothing is lost nothing is done.
+    support: full
+  platform:
+    description: The hosts run Linux.
+    platforms: linux
+    support: full
 seealso:
   - module: horaedb.cluster.shard_evidence
   - module: horaedb.cluster.cluster_ready

@@ -37,6 +37,13 @@ attributes:
   diff_mode:
     description: There is never a difference.
     support: none
+  idempotent:
+    description: It changes nothing.
+    support: full
+  platform:
+    description: The hosts run Linux.
+    platforms: linux
+    support: full
 notes:
   - That HoraeDB 2.1.0 keeps its logs in C(wal) and C(manifest) below the WAL's data directory was seen. That a shard's directory there has the
     shard's number, and what a segment without a record looks like, was read in the sources of apache/horaedb

@@ -54,6 +54,13 @@ attributes:
   diff_mode:
     description: Shows the mark that is written.
     support: full
+  idempotent:
+    description: What it writes to try the storage it takes away again. The mark of an owner that is there stays.
+    support: full
+  platform:
+    description: The controller may be any POSIX system, the hosts run Linux.
+    platforms: linux
+    support: full
 notes:
   - Secrets are in no result, no diff and no journal.
   - Works on Python 3.8 and newer with nothing but the standard library. Proxies of the environment are not used, as HoraeDB doesn't use them.

@@ -83,6 +83,13 @@ attributes:
   diff_mode:
     description: There is nothing to show a difference of.
     support: none
+  idempotent:
+    description: It changes nothing but the operation lock, which a run takes once.
+    support: full
+  platform:
+    description: The controller may be any POSIX system, the hosts run Linux.
+    platforms: linux
+    support: full
 notes:
   - Run it with C(run_once). With O(live) the host that runs the task must reach the HTTP ports and HoraeMeta's client port of all hosts.
   - Values that are set in C(vars) of a play count in that play only. Set what describes the cluster in the inventory, so that every play
