@@ -66,6 +66,10 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+kind:
+  description: What ended the task, for programs; the sentence is C(msg). It is V(option).
+  returned: failure
+  type: str
 observation:
   description: Everything that was read, unjudged. What couldn't be read is V(null), and a sentence in the C(errors) beside it says why.
   returned: always
@@ -155,6 +159,7 @@ lines:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.horaedb.cluster.plugins.module_utils.api import options
+from ansible_collections.horaedb.cluster.plugins.module_utils.errors import wrong_option  # noqa: E402
 from ansible_collections.horaedb.cluster.plugins.module_utils.health.read import settled
 from ansible_collections.horaedb.cluster.plugins.module_utils.health.summary import lines, summary
 from ansible_collections.horaedb.cluster.plugins.module_utils.records import operation
@@ -172,7 +177,7 @@ def main() -> None:
     try:
         topology = options.topology_of(module.params)
     except ValueError as error:
-        module.fail_json(msg=str(error))
+        module.fail_json(**wrong_option(error))
     seen = settled(topology, module.params["request_timeout"], module.params["settle"])
     told = summary(topology, seen)
     text = lines(told)

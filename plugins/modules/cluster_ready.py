@@ -133,6 +133,10 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+kind:
+  description: What ended the task, for programs; the sentence is C(msg). One of V(option), V(cluster.not_ready), V(lock.lost), or V(call.unreachable) and the like.
+  returned: failure
+  type: str
 assignment:
   description: Inventory host of each data node to the shards that HoraeMeta maps to it. Empty lists where nothing could be asked.
   returned: success with O(scope=cluster)
@@ -178,6 +182,7 @@ from typing import Callable
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.horaedb.cluster.plugins.module_utils.api import options
 from ansible_collections.horaedb.cluster.plugins.module_utils.api.http import CallFailed
+from ansible_collections.horaedb.cluster.plugins.module_utils.errors import result_of, wrong_option  # noqa: E402
 from ansible_collections.horaedb.cluster.plugins.module_utils.health.observation import shards_by_host
 from ansible_collections.horaedb.cluster.plugins.module_utils.model.topology import Topology
 from ansible_collections.horaedb.cluster.plugins.module_utils.records import assignment, journal
@@ -266,15 +271,15 @@ def main() -> None:
         wish = gate_of(module.params, options.topology_of(module.params), module.check_mode)
         clock = journal.clock(module.params["now"])
     except ValueError as error:
-        module.fail_json(msg=str(error))
+        module.fail_json(**wrong_option(error))
     try:
         result = run(module, wish, clock)
     except verify.Failed as error:
-        module.fail_json(msg=str(error), problems=error.problems, forgotten=error.forgotten, hung=error.hung)
+        module.fail_json(**result_of(error))
     except Lost as error:
-        module.fail_json(msg="the cluster is whole, and %s" % error)
+        module.fail_json(**result_of(error, "the cluster is whole, and %s"))
     except CallFailed as error:
-        module.fail_json(msg="the cluster is whole, but the end of the operation couldn't be noted in its etcd: %s" % error)
+        module.fail_json(**result_of(error, "the cluster is whole, but the end of the operation couldn't be noted in its etcd: %s"))
     for note in result["problems"]:
         module.warn("%s; a real run would wait for it" % note)
     module.exit_json(**result)

@@ -408,6 +408,10 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+kind:
+  description: What ended the task, for programs; the sentence is C(msg). One of V(daemon.refused) and V(daemon.rolled_back).
+  returned: failure
+  type: str
 generation:
   description: Name of the desired generation, a digest. V(null) for O(state=stopped) and O(state=absent).
   type: str
@@ -466,6 +470,7 @@ steps:
 import os  # noqa: E402
 
 from ansible.module_utils.basic import AnsibleModule  # noqa: E402
+from ansible_collections.horaedb.cluster.plugins.module_utils.errors import result_of  # noqa: E402
 from ansible_collections.horaedb.cluster.plugins.module_utils.service import lock as service_lock  # noqa: E402
 from ansible_collections.horaedb.cluster.plugins.module_utils.service import (
     options,  # noqa: E402
@@ -486,7 +491,7 @@ def main() -> None:
     try:
         result = locked_run(module)
     except spec.Refused as refused:
-        result.update(failed=True, msg=str(refused))
+        result.update(result_of(refused), failed=True)
     except OSError as error:
         where = error.filename or "the host"
         result.update(failed=True, msg="%s: %s. What was in use before is still in place; run it again." % (where, error.strerror))

@@ -82,6 +82,10 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+kind:
+  description: What ended the task, for programs; the sentence is C(msg). One of V(option), V(leadership.refused).
+  returned: failure
+  type: str
 leader:
   description: Inventory host that leads now, or in check mode would. V(null) where nobody could be asked.
   returned: success
@@ -113,6 +117,7 @@ msg:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.horaedb.cluster.plugins.module_utils.api import options as api_options
+from ansible_collections.horaedb.cluster.plugins.module_utils.errors import result_of, wrong_option  # noqa: E402
 from ansible_collections.horaedb.cluster.plugins.module_utils.leadership import hung_member, transfer
 from ansible_collections.horaedb.cluster.plugins.module_utils.leadership.hung_member import HungMember
 from ansible_collections.horaedb.cluster.plugins.module_utils.leadership.transfer import TransferRefused
@@ -171,9 +176,9 @@ def main() -> None:
         wish = transfer.Wish(topology, params["state"], params["host"], params["request_timeout"])
         moved = wish.predict() if module.check_mode else wish.fulfil(params["timeout"] or transfer.TIMEOUT)
     except ValueError as error:
-        module.fail_json(msg=str(error))
+        module.fail_json(**wrong_option(error))
     except TransferRefused as error:
-        module.fail_json(msg=str(error), hung=list(error.hung))
+        module.fail_json(**result_of(error))
     changed = moved.before != moved.after
     diff = {"before": "leader: %s\n" % moved.before, "after": "leader: %s\n" % moved.after} if changed else {}
     module.exit_json(changed=changed, leader=moved.after, previous=moved.before, elapsed=round(moved.elapsed, 1), msg=moved.why, diff=diff)

@@ -59,6 +59,10 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+kind:
+  description: What ended the task, for programs; the sentence is C(msg). One of V(option), V(snapshot.spoiled), or V(call.unreachable) and the like.
+  returned: failure
+  type: str
 snapshot:
   description: Path of the new snapshot. V(null) in check mode.
   returned: success
@@ -79,6 +83,7 @@ import os
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.horaedb.cluster.plugins.module_utils.api import etcd_snapshot, options
 from ansible_collections.horaedb.cluster.plugins.module_utils.api.http import CallFailed
+from ansible_collections.horaedb.cluster.plugins.module_utils.errors import result_of, wrong_option  # noqa: E402
 from ansible_collections.horaedb.cluster.plugins.module_utils.records import journal
 
 
@@ -93,16 +98,16 @@ def main() -> None:
         supports_check_mode=True,
     )
     folder, keep = module.params["path"], module.params["keep"]
-    if keep < 1:
-        module.fail_json(msg="keep has to be 1 or more")
     try:
+        if keep < 1:
+            raise ValueError("keep has to be 1 or more")
         topology = options.topology_of(module.params)
+        member = topology.member(module.params["host"])
+        if member is None:
+            members = ", ".join(one.host for one in topology.members)
+            raise ValueError("host %s has no HoraeMeta member; the members are on %s" % (module.params["host"], members))
     except ValueError as error:
-        module.fail_json(msg=str(error))
-    member = topology.member(module.params["host"])
-    if member is None:
-        members = ", ".join(one.host for one in topology.members)
-        module.fail_json(msg="host %s has no HoraeMeta member; the members are on %s" % (module.params["host"], members))
+        module.fail_json(**wrong_option(error))
     if module.check_mode:
         module.exit_json(changed=True, snapshot=None, size=None, removed=[])
     name = journal.now().strftime("%Y%m%dT%H%M%SZ.snapshot")
@@ -112,7 +117,7 @@ def main() -> None:
         for path in removed:
             os.unlink(path)
     except (CallFailed, etcd_snapshot.Spoiled) as error:
-        module.fail_json(msg="no snapshot was taken: %s" % error)
+        module.fail_json(**result_of(error, "no snapshot was taken: %s"))
     except OSError as error:
         module.fail_json(msg="no snapshot could be written to %s (horaemeta_snapshot_dir): %s" % (folder, error.strerror))
     module.exit_json(changed=True, snapshot=os.path.join(folder, name), size=size, removed=removed)

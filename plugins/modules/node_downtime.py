@@ -63,6 +63,10 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+kind:
+  description: What ended the task, for programs; the sentence is C(msg). One of V(option), or V(call.unreachable) and the like.
+  returned: failure
+  type: str
 since:
   description: When the downtime began, UTC. V(null) when there is none.
   returned: success
@@ -76,6 +80,7 @@ seconds:
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.horaedb.cluster.plugins.module_utils.api import options
 from ansible_collections.horaedb.cluster.plugins.module_utils.api.http import CallFailed
+from ansible_collections.horaedb.cluster.plugins.module_utils.errors import result_of, wrong_option  # noqa: E402
 from ansible_collections.horaedb.cluster.plugins.module_utils.records import downtime, journal
 
 
@@ -102,8 +107,10 @@ def main() -> None:
             noted = downtime.noted(topology, params["host"], params["request_timeout"])
         else:
             noted = downtime.change(topology, params["host"], wanted, params["request_timeout"])
-    except (ValueError, CallFailed) as error:
-        module.fail_json(msg=str(error))
+    except ValueError as error:
+        module.fail_json(**wrong_option(error))
+    except CallFailed as error:
+        module.fail_json(**result_of(error))
     told = noted or wanted
     lines = ["%s: %s\n" % (params["host"], one) if one else "" for one in (noted, (noted or wanted) if begins else None)]
     module.exit_json(

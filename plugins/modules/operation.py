@@ -115,6 +115,10 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+kind:
+  description: What ended the task, for programs; the sentence is C(msg). One of V(option), V(lock.held), V(lock.lost), or V(call.unreachable) and the like.
+  returned: failure
+  type: str
 operation:
   description: The operation, to be handed to its later tasks.
   returned: success
@@ -155,6 +159,7 @@ from typing import Callable
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.horaedb.cluster.plugins.module_utils.api import options
 from ansible_collections.horaedb.cluster.plugins.module_utils.api.http import CallFailed
+from ansible_collections.horaedb.cluster.plugins.module_utils.errors import result_of, wrong_option  # noqa: E402
 from ansible_collections.horaedb.cluster.plugins.module_utils.health.read import settled
 from ansible_collections.horaedb.cluster.plugins.module_utils.model.topology import Topology
 from ansible_collections.horaedb.cluster.plugins.module_utils.records import journal, operation_lock
@@ -230,17 +235,17 @@ def main() -> None:
         topology = options.topology_of(params)
         operation = Operation.from_dict(params["operation"] or {})
         clock = journal.clock(params["now"])
-    except (TypeError, ValueError) as error:
-        module.fail_json(msg=str(error) if isinstance(error, ValueError) else "option operation isn't what state=begun returned as `operation`")
+    except ValueError as error:
+        module.fail_json(**wrong_option(error))
+    except TypeError:
+        module.fail_json(**wrong_option(ValueError("option operation isn't what state=begun returned as `operation`")))
     try:
         result = begin(module, topology, operation) if params["state"] == "begun" else go_on(module, topology, operation, clock)
-    except operation_lock.Held as held:
-        module.fail_json(msg=str(held), holder=held.holder.to_dict())
-    except operation_lock.Lost as lost:
-        module.fail_json(msg=str(lost))
+    except (operation_lock.Held, operation_lock.Lost) as error:
+        module.fail_json(**result_of(error))
     except CallFailed as error:
         if params["result"] == journal.OK:
-            module.fail_json(msg="the lock and the journal in the cluster's etcd can't be reached: %s" % error)
+            module.fail_json(**result_of(error, "the lock and the journal in the cluster's etcd can't be reached: %s"))
         # What went wrong may be what keeps it from being written down.
         result = {"changed": False, "msg": ending(operation, params, UNREACHED % (error, params["ttl"] // 60))}
     module.exit_json(**{"changed": not module.check_mode, **result})

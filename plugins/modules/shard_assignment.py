@@ -100,6 +100,10 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+kind:
+  description: What ended the task, for programs; the sentence is C(msg). One of V(option), V(repair.not_restored).
+  returned: failure
+  type: str
 lost:
   description: Shard to the inventory host that it belongs to, for the shards that are lost and whose place is known.
   returned: success
@@ -171,6 +175,7 @@ msg:
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.horaedb.cluster.plugins.module_utils.api import options
 from ansible_collections.horaedb.cluster.plugins.module_utils.api.http import CallFailed
+from ansible_collections.horaedb.cluster.plugins.module_utils.errors import result_of, wrong_option  # noqa: E402
 from ansible_collections.horaedb.cluster.plugins.module_utils.health.observation import Observation
 from ansible_collections.horaedb.cluster.plugins.module_utils.repair import disk_shards, execute
 from ansible_collections.horaedb.cluster.plugins.module_utils.repair import plan as repair_plan
@@ -291,12 +296,12 @@ def main() -> None:
         given = repair_plan.given(topology, params["shards"])
         by_host(params["evidence"])
     except ValueError as error:
-        module.fail_json(msg=str(error))
+        module.fail_json(**wrong_option(error))
     doing = Repair(topology, given, params["timeout"], params["request_timeout"])
     try:
         result = run(module, doing)
     except NotRestored as error:
-        module.fail_json(msg=str(error))
+        module.fail_json(**result_of(error))
     module.exit_json(**result)
 
 

@@ -62,6 +62,10 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+kind:
+  description: What ended the task, for programs; the sentence is C(msg). It is V(option).
+  returned: failure
+  type: str
 shards:
   description: Numbers of the shards that have files there.
   returned: success
@@ -82,6 +86,7 @@ msg:
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.horaedb.cluster.plugins.module_utils.api import options
 from ansible_collections.horaedb.cluster.plugins.module_utils.api.http import REQUEST_TIMEOUT
+from ansible_collections.horaedb.cluster.plugins.module_utils.errors import wrong_option  # noqa: E402
 from ansible_collections.horaedb.cluster.plugins.module_utils.repair import disk_shards
 
 
@@ -112,7 +117,7 @@ def main() -> None:
             for shard, paths in disk_shards.on_disk(folder).items():
                 found.setdefault(shard, []).extend(paths)
     except ValueError as error:
-        module.fail_json(msg=str(error))
+        module.fail_json(**wrong_option(error))
     except OSError as error:
         module.fail_json(msg="the data directory can't be read: %s: %s" % (error.filename, error.strerror))
     module.exit_json(changed=False, shards=sorted(found), found={str(shard): paths for shard, paths in found.items()})

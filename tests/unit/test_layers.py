@@ -15,12 +15,20 @@ HOSTS, CONTROLLER = "module_utils", "plugin_utils"
 
 # Each package, or file that is in none, and which of those before it it imports: so there is no cycle among them.
 LAYERS: Mapping[str, tuple[str, ...]] = {
-    "module_utils.common": (),
+    "module_utils.errors": (),
+    "module_utils.common": ("module_utils.errors",),
     "module_utils.model": (),
-    "module_utils.api": ("module_utils.common", "module_utils.model"),
-    "module_utils.records": ("module_utils.common", "module_utils.model", "module_utils.api"),
-    "module_utils.health": ("module_utils.common", "module_utils.model", "module_utils.api", "module_utils.records"),
+    "module_utils.api": ("module_utils.errors", "module_utils.common", "module_utils.model"),
+    "module_utils.records": ("module_utils.errors", "module_utils.common", "module_utils.model", "module_utils.api"),
+    "module_utils.health": (
+        "module_utils.errors",
+        "module_utils.common",
+        "module_utils.model",
+        "module_utils.api",
+        "module_utils.records",
+    ),
     "module_utils.leadership": (
+        "module_utils.errors",
         "module_utils.common",
         "module_utils.model",
         "module_utils.api",
@@ -28,6 +36,7 @@ LAYERS: Mapping[str, tuple[str, ...]] = {
         "module_utils.health",
     ),
     "module_utils.repair": (
+        "module_utils.errors",
         "module_utils.common",
         "module_utils.model",
         "module_utils.api",
@@ -36,6 +45,7 @@ LAYERS: Mapping[str, tuple[str, ...]] = {
         "module_utils.leadership",
     ),
     "module_utils.verification": (
+        "module_utils.errors",
         "module_utils.common",
         "module_utils.model",
         "module_utils.api",
@@ -43,10 +53,15 @@ LAYERS: Mapping[str, tuple[str, ...]] = {
         "module_utils.health",
         "module_utils.leadership",
     ),
-    "module_utils.service": ("module_utils.common", "module_utils.leadership"),
-    "module_utils.storage": ("module_utils.model", "module_utils.api"),
+    "module_utils.service": ("module_utils.errors", "module_utils.common", "module_utils.leadership"),
+    "module_utils.storage": ("module_utils.errors", "module_utils.model", "module_utils.api"),
     "plugin_utils.operation": ("module_utils.records",),
-    "plugin_utils.render": ("module_utils.common", "module_utils.model", "module_utils.records", "module_utils.service"),
+    "plugin_utils.render": (
+        "module_utils.common",
+        "module_utils.model",
+        "module_utils.records",
+        "module_utils.service",
+    ),
     "plugin_utils.inventory": ("module_utils.model", "plugin_utils.render"),
     "plugin_utils.schema": ("module_utils.common", "plugin_utils.render"),
     "plugin_utils.artifacts": (
@@ -56,7 +71,7 @@ LAYERS: Mapping[str, tuple[str, ...]] = {
         "plugin_utils.operation",
         "plugin_utils.inventory",
     ),
-    "plugin_utils.service": ("module_utils.service",),
+    "plugin_utils.service": ("module_utils.errors", "module_utils.service"),
     "plugin_utils.preflight": (
         "module_utils.common",
         "module_utils.model",
@@ -68,6 +83,7 @@ LAYERS: Mapping[str, tuple[str, ...]] = {
         "plugin_utils.schema",
     ),
     "plugin_utils.adopt": (
+        "module_utils.errors",
         "module_utils.model",
         "module_utils.service",
         "plugin_utils.inventory",

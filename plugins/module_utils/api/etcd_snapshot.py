@@ -17,6 +17,7 @@ from typing import Callable, Iterator, List
 from ansible_collections.horaedb.cluster.plugins.module_utils.api.etcd import SNAPSHOT
 from ansible_collections.horaedb.cluster.plugins.module_utils.api.http import BadAnswer, Unreachable, split
 from ansible_collections.horaedb.cluster.plugins.module_utils.common.atomic_write import replacing
+from ansible_collections.horaedb.cluster.plugins.module_utils.errors import Failure
 
 # etcd ends the stream with the SHA-256 of everything before it.
 DIGEST = 32
@@ -25,8 +26,10 @@ PATIENCE = 30.0
 NAME = re.compile(r"\d{8}T\d{6}Z\.snapshot\Z")
 
 
-class Spoiled(Exception):
+class Spoiled(Failure):
     """The stream isn't a whole snapshot. As text: one sentence."""
+
+    kind = "snapshot.spoiled"
 
 
 def save(base: str, folder: str, name: str) -> int:

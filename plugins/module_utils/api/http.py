@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from typing import Any, Callable, Dict, Hashable, List, Mapping, Optional, Tuple, TypeVar
 from urllib.parse import urlsplit
 
+from ansible_collections.horaedb.cluster.plugins.module_utils.errors import Failure
+
 # A healthy daemon answers within milliseconds, even while a leader is being elected. Two seconds is
 # short enough to notice a black hole well inside the 10 s after which HoraeMeta forgets a node.
 REQUEST_TIMEOUT = 2.0
@@ -36,8 +38,10 @@ Key = TypeVar("Key", bound=Hashable)
 Result = TypeVar("Result")
 
 
-class CallFailed(Exception):
+class CallFailed(Failure):
     """A request that brought no usable answer. As text: one sentence without a full stop."""
+
+    kind = "call.failed"
 
     sentence = "%s %s"
 
@@ -50,15 +54,21 @@ class CallFailed(Exception):
 class Unreachable(CallFailed):
     """Nothing answered."""
 
+    kind = "call.unreachable"
+
     sentence = "%s: %s"
 
 
 class TimedOut(Unreachable):
     """Nothing answered in time, which a daemon that was reached may still do later."""
 
+    kind = "call.timed_out"
+
 
 class BadAnswer(CallFailed):
     """Something answered, but refused, failed, or said what can't be understood."""
+
+    kind = "call.bad_answer"
 
     def __init__(self, url: str, why: str, status: int) -> None:
         super().__init__(url, why)

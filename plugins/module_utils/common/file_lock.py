@@ -12,12 +12,16 @@ import os
 import time
 from typing import Iterator, Optional
 
+from ansible_collections.horaedb.cluster.plugins.module_utils.errors import Failure
+
 _POLL = 0.2
 _SHOWN = 200
 
 
-class Busy(Exception):
+class Busy(Failure):
     """Somebody else holds it still. `holder`: what that one wrote into the file."""
+
+    kind = "file_lock.busy"
 
     def __init__(self, holder: str) -> None:
         super().__init__(holder)

@@ -22,6 +22,7 @@ from typing import Any, Callable, Dict, List, Optional, TypeVar
 from ansible_collections.horaedb.cluster.plugins.module_utils.api.horaedb import HoraeDB
 from ansible_collections.horaedb.cluster.plugins.module_utils.api.horaemeta import HoraeMeta
 from ansible_collections.horaedb.cluster.plugins.module_utils.api.http import Answer, CallFailed, Client, Unreachable, at_once
+from ansible_collections.horaedb.cluster.plugins.module_utils.errors import Failure
 from ansible_collections.horaedb.cluster.plugins.module_utils.health.checks import node_label
 from ansible_collections.horaedb.cluster.plugins.module_utils.model.topology import Node, Topology
 
@@ -69,8 +70,10 @@ PASSING = (400, 429, 500, 502, 503, 504)
 Result = TypeVar("Result")
 
 
-class NotProved(Exception):
+class NotProved(Failure):
     """Waiting doesn't change it. As text: one sentence."""
+
+    kind = "cluster.not_proved"
 
 
 class _NotYet(Exception):

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import Callable, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
 from ansible_collections.horaedb.cluster.plugins.module_utils.api.http import REQUEST_TIMEOUT, CallFailed
 from ansible_collections.horaedb.cluster.plugins.module_utils.common.wait import Clock, wait
+from ansible_collections.horaedb.cluster.plugins.module_utils.errors import Failure
 from ansible_collections.horaedb.cluster.plugins.module_utils.health import checks
 from ansible_collections.horaedb.cluster.plugins.module_utils.health.observation import Observation
 from ansible_collections.horaedb.cluster.plugins.module_utils.health.read import observe
@@ -33,12 +34,17 @@ TIMEOUT = 30.0
 Wanted = Callable[[str, str], bool]
 
 
-class TransferRefused(Exception):
+class TransferRefused(Failure):
     """As text: a sentence that says why, and what would help. hung: hosts of members that have to be ended first, each on its own host."""
+
+    kind = "leadership.refused"
 
     def __init__(self, text: str, hung: Sequence[str] = ()) -> None:
         super().__init__(text)
         self.hung = tuple(hung)
+
+    def fields(self) -> Dict[str, Any]:
+        return {"hung": list(self.hung)}
 
 
 @dataclass(frozen=True)

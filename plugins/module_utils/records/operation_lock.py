@@ -21,6 +21,7 @@ from urllib.parse import quote
 from ansible_collections.horaedb.cluster.plugins.module_utils.api.etcd import Etcd
 from ansible_collections.horaedb.cluster.plugins.module_utils.api.http import CallFailed, Client, Unreachable
 from ansible_collections.horaedb.cluster.plugins.module_utils.common import file_lock
+from ansible_collections.horaedb.cluster.plugins.module_utils.errors import Failure
 from ansible_collections.horaedb.cluster.plugins.module_utils.model.topology import Topology
 from ansible_collections.horaedb.cluster.plugins.module_utils.records.journal import Operation
 
@@ -43,8 +44,10 @@ RETRY_INTERVAL = 0.5
 Done = TypeVar("Done")
 
 
-class Held(Exception):
+class Held(Failure):
     """Somebody else works on the cluster. As text: who, and what to type."""
+
+    kind = "lock.held"
 
     def __init__(self, holder: Operation, ttl: int) -> None:
         super().__init__(
@@ -54,9 +57,14 @@ class Held(Exception):
         )
         self.holder = holder
 
+    def fields(self) -> Dict[str, Any]:
+        return {"holder": self.holder.to_dict()}
 
-class Lost(Exception):
+
+class Lost(Failure):
     """The lock isn't ours any more. As text: who has it, and what that means."""
+
+    kind = "lock.lost"
 
 
 def key(cluster: str) -> str:

@@ -24,6 +24,7 @@ from ansible_collections.horaedb.cluster.plugins.module_utils.api.etcd import Et
 from ansible_collections.horaedb.cluster.plugins.module_utils.api.horaemeta import HoraeMeta
 from ansible_collections.horaedb.cluster.plugins.module_utils.api.http import REQUEST_TIMEOUT, CallFailed, Client
 from ansible_collections.horaedb.cluster.plugins.module_utils.common.wait import Clock, wait
+from ansible_collections.horaedb.cluster.plugins.module_utils.errors import Failure
 from ansible_collections.horaedb.cluster.plugins.module_utils.health.observation import OPENING, READY, Observation
 from ansible_collections.horaedb.cluster.plugins.module_utils.health.read import observe
 from ansible_collections.horaedb.cluster.plugins.module_utils.leadership import transfer
@@ -50,12 +51,16 @@ REPORTED = 12.0
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
-class NotRestored(Exception):
+class NotRestored(Failure):
     """As text: sentences that say what is wrong and what to do."""
 
+    kind = "repair.not_restored"
 
-class Stopped(Exception):
+
+class Stopped(Failure):
     """Somebody ends the process."""
+
+    kind = "repair.stopped"
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,9 @@ from __future__ import annotations
 import json
 import posixpath
 from dataclasses import dataclass, field
-from typing import Callable, Dict, List, Mapping, NoReturn, Optional, Sequence
+from typing import Any, Callable, Dict, List, Mapping, NoReturn, Optional, Sequence
 
+from ansible_collections.horaedb.cluster.plugins.module_utils.errors import Failure
 from ansible_collections.horaedb.cluster.plugins.module_utils.leadership.waits import Wait
 from ansible_collections.horaedb.cluster.plugins.module_utils.service import image as service_image
 from ansible_collections.horaedb.cluster.plugins.module_utils.service import inspect, verify
@@ -27,12 +28,17 @@ from ansible_collections.horaedb.cluster.plugins.module_utils.service.wait_ready
 _SYSTEMD_LIMIT = 120.0
 
 
-class RolledBack(Exception):
+class RolledBack(Failure):
     """The new generation didn't get ready. `back` tells whether the former one runs again."""
+
+    kind = "daemon.rolled_back"
 
     def __init__(self, message: str, back: bool) -> None:
         super().__init__(message)
         self.back = back
+
+    def fields(self) -> Dict[str, Any]:
+        return {"rolled_back": self.back}
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
+from ansible_collections.horaedb.cluster.plugins.module_utils.errors import result_of
 from ansible_collections.horaedb.cluster.plugins.module_utils.service import inspect, plan
 from ansible_collections.horaedb.cluster.plugins.module_utils.service import spec as service_spec
 from ansible_collections.horaedb.cluster.plugins.module_utils.service.host import Host, Looking
@@ -107,7 +108,8 @@ def _carry_out(
     try:
         transaction.run(steps)
     except RolledBack as rolled_back:
-        failure = {"failed": True, "msg": redactor.mask(str(rolled_back)), "rolled_back": rolled_back.back}
+        failure = dict(result_of(rolled_back), failed=True)
+        failure["msg"] = redactor.mask(failure["msg"])
     except Refused as refused:
         raise Refused(redactor.mask(str(refused))) from refused
     after = inspect.found(host, desired)

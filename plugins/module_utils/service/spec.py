@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Dict, Mapping, Optional, Sequence, Tuple, Union
 
+from ansible_collections.horaedb.cluster.plugins.module_utils.errors import Failure
 from ansible_collections.horaedb.cluster.plugins.module_utils.service import container
 
 # Part of every digest: raise it when the layout on the host changes, so that old generations are not taken for new ones.
@@ -33,8 +34,10 @@ _SHA256 = re.compile(r"sha256:([0-9a-f]{64})\Z")
 _PINNED = re.compile(r"(?:[A-Za-z0-9][^\s@]*@)?sha256:[0-9a-f]{64}\Z")
 
 
-class Refused(Exception):
+class Refused(Failure):
     """Nothing goes on before the operator changes something; the text says what."""
+
+    kind = "daemon.refused"
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Optional
 
 from ansible_collections.horaedb.cluster.plugins.module_utils.common.redact import Redactor
+from ansible_collections.horaedb.cluster.plugins.module_utils.errors import Failure
 from ansible_collections.horaedb.cluster.plugins.module_utils.leadership.waits import Wait
 from ansible_collections.horaedb.cluster.plugins.module_utils.service.host import Host
 from ansible_collections.horaedb.cluster.plugins.module_utils.service.inspect import service as read_service
@@ -25,8 +26,10 @@ _JOB_TAKEN = 5.0
 _TAIL = 8 << 20
 
 
-class NotReady(Exception):
+class NotReady(Failure):
     """The sentence says what was missing."""
+
+    kind = "daemon.not_ready"
 
 
 class Watch:

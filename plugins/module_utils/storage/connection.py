@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Any, Dict, List, Mapping, Optional
 
 from ansible_collections.horaedb.cluster.plugins.module_utils.api.http import at_once
+from ansible_collections.horaedb.cluster.plugins.module_utils.errors import Failure
 
 # A listing of twenty names and an object of a few bytes; anything longer is something else.
 MAX_BODY = 1024 * 1024
@@ -34,8 +35,10 @@ class RequestStep(enum.Enum):
     ANSWER = "answer"
 
 
-class Broken(Exception):
+class Broken(Failure):
     """`step` is where it ended. As text: the reason, without a full stop."""
+
+    kind = "storage.broken"
 
     def __init__(self, step: RequestStep, why: str) -> None:
         super().__init__(why)

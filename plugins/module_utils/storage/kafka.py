@@ -17,6 +17,8 @@ import time
 from dataclasses import dataclass
 from typing import Callable, Dict, List, Optional, Tuple, TypeVar
 
+from ansible_collections.horaedb.cluster.plugins.module_utils.errors import Failure
+
 CLIENT = b"horaedb.cluster"
 METADATA, METADATA_VERSION = 3, 1
 API_VERSIONS, API_VERSIONS_VERSION = 18, 0
@@ -29,8 +31,10 @@ TOPIC = re.compile(r"(wal|manifest)_(data|meta)_\d+")
 Item = TypeVar("Item")
 
 
-class NotKafka(Exception):
+class NotKafka(Failure):
     """Something answered that isn't a Kafka broker, or one that can't be understood. As text: the reason, without a full stop."""
+
+    kind = "storage.not_kafka"
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Callable, Dict, Mapping, Tuple
 from urllib.parse import urlsplit
 
+from ansible_collections.horaedb.cluster.plugins.module_utils.errors import Failure
 from ansible_collections.horaedb.cluster.plugins.module_utils.storage import connection, signing
 from ansible_collections.horaedb.cluster.plugins.module_utils.storage.connection import StorageAnswer
 from ansible_collections.horaedb.cluster.plugins.module_utils.storage.signing import Query
@@ -26,8 +27,10 @@ OWNER = OWN + "owner"
 PROBE = OWN + "check-"
 
 
-class BadEndpoint(Exception):
+class BadEndpoint(Failure):
     """An endpoint that HoraeDB would misunderstand. As text: the end of a sentence that begins with it, without a full stop."""
+
+    kind = "storage.bad_endpoint"
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from ansible_collections.horaedb.cluster.plugins.module_utils.api.etcd import Etcd
 from ansible_collections.horaedb.cluster.plugins.module_utils.api.http import CallFailed
 from ansible_collections.horaedb.cluster.plugins.module_utils.common.wait import wait
+from ansible_collections.horaedb.cluster.plugins.module_utils.errors import Failure
 from ansible_collections.horaedb.cluster.plugins.module_utils.health import checks, write_read_test
 from ansible_collections.horaedb.cluster.plugins.module_utils.health.checks import Problem
 from ansible_collections.horaedb.cluster.plugins.module_utils.health.observation import Observation
@@ -40,17 +41,22 @@ INTERVAL = 0.5
 HOPELESS_AFTER = 20.0
 
 
-class Failed(Exception):
+class Failed(Failure):
     """As text: what to tell the operator. `problems` are its single sentences. `forgotten`: only forgotten shards are in the way.
 
     hung: hosts of members that hang, and that nobody has killed so far.
     """
+
+    kind = "cluster.not_ready"
 
     def __init__(self, head: str, problems: Sequence[str], forgotten: bool = False, hung: Sequence[str] = ()) -> None:
         super().__init__("\n  ".join([head + ":", *problems]))
         self.problems = list(problems)
         self.forgotten = forgotten
         self.hung = list(hung)
+
+    def fields(self) -> Dict[str, Any]:
+        return {"problems": self.problems, "forgotten": self.forgotten, "hung": self.hung}
 
 
 @dataclass(frozen=True)

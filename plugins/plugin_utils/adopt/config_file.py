@@ -10,6 +10,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from ansible_collections.horaedb.cluster.plugins.module_utils.errors import Failure
 from ansible_collections.horaedb.cluster.plugins.module_utils.model.finding import ERROR, WARNING
 from ansible_collections.horaedb.cluster.plugins.plugin_utils.preflight import settings_rules
 from ansible_collections.horaedb.cluster.plugins.plugin_utils.schema import check, rules
@@ -26,8 +27,10 @@ _TABLE = re.compile(r"^\s*\[(\[?)\s*([^\[\]]+?)\s*\]\]?\s*(?:#.*)?$")
 _KEY = re.compile(r"""^\s*([\w."' -]+?)\s*=""")
 
 
-class Unreadable(Exception):
+class Unreadable(Failure):
     """The text can't be judged; the message is for an operator."""
+
+    kind = "adopt.unreadable"
 
 
 def parsed(text: str) -> dict[str, Any]:

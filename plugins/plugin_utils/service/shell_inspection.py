@@ -18,6 +18,7 @@ import shlex
 import stat as modes
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
+from ansible_collections.horaedb.cluster.plugins.module_utils.errors import Failure
 from ansible_collections.horaedb.cluster.plugins.module_utils.service import image, inspect, plan
 from ansible_collections.horaedb.cluster.plugins.module_utils.service import run as service_run
 from ansible_collections.horaedb.cluster.plugins.module_utils.service.host import Looking, Ran, Stat
@@ -43,8 +44,10 @@ echo over
 """
 
 
-class NotSeen(Exception):
+class NotSeen(Failure):
     """Something else than the shell has looked at is asked for: the module has to look itself."""
+
+    kind = "daemon.not_seen"
 
 
 def script(desired: Desired, provides: Sequence[str] = ()) -> str:
