@@ -64,7 +64,7 @@ def inputs() -> str:
         "# Inputs of the playbooks",
         "",
         "Variables for `-e` on the command line, and those that both daemons share, which may stand in the inventory as well. All others are options of",
-        "the roles: their README.md has them. A variable that looks like one of these and isn't is refused ([topology.md](topology.md), `inventory.variable`),",
+        "the roles: their README.md has them. A variable that looks like one of these and isn't is refused ([topology.md](topology.md#values-and-the-inventory)),",
         "and so is a value of another type.",
         "",
         "| variable | type | |",

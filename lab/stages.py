@@ -32,7 +32,7 @@ TYPED = [
     "plugins/plugin_utils/inventory/cluster_model.py",
     *(
         f"plugins/plugin_utils/preflight/{name}.py"
-        for name in ("topology_rules", "placement_rules", "live_rules", "storage_rules", "run_rules", "inputs", "host_state")
+        for name in ("topology_rules", "placement_rules", "live_rules", "storage_rules", "run_rules", "inputs", "host_state", "host_rules")
     ),
 ]
 # A test that hangs shows where, before the stage's time is over.

@@ -11,19 +11,10 @@ from typing import Any
 
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
-from ansible_collections.horaedb.cluster.plugins.module_utils.model.finding import Finding, report
+from ansible_collections.horaedb.cluster.plugins.module_utils.model.finding import report
 from ansible_collections.horaedb.cluster.plugins.plugin_utils.inventory.cluster_model import build
 from ansible_collections.horaedb.cluster.plugins.plugin_utils.inventory.variables import HOSTS, Variables
-from ansible_collections.horaedb.cluster.plugins.plugin_utils.preflight import host_state, run_rules
-
-
-def _unreachable(host: str, said: str) -> Finding:
-    return Finding(
-        "host.unreachable",
-        (host,),
-        "%s." % said.strip().rstrip("."),
-        "Check that it is up, its ansible_host, ansible_user and key; log in by hand. To leave it out of this run: --limit '!%s'." % host,
-    )
+from ansible_collections.horaedb.cluster.plugins.plugin_utils.preflight import host_rules, host_state, run_rules
 
 
 def _words(answer: Mapping[str, Any]) -> str:
@@ -49,7 +40,6 @@ class ActionModule(ActionBase):
             }
         )
         host = args["host"] or variables["inventory_hostname"]
-        here = [host]
         read = Variables(self._task, variables, self._loader)
         refused = run_rules.strategy(read.strategy)
         if refused:
@@ -69,23 +59,14 @@ class ActionModule(ActionBase):
             answer = self._low_level_execute_command(host_state.script(python, member_paths, node_paths), executable="/bin/sh")
         except AnsibleConnectionFailure as error:
             # Still a connection failure: Ansible counts and shows the host as unreachable.
-            raise AnsibleConnectionFailure(report([_unreachable(host, str(error))])) from None
+            raise AnsibleConnectionFailure(report(host_rules.unreachable(host, str(error)))) from None
         except AnsibleError as error:
-            finding = Finding(
-                "host.become",
-                tuple(here),
-                "%s." % str(error).strip().rstrip("."),
-                "Check ansible_become_password (or -K) and the host's sudoers file.",
-            )
-            return dict(result, failed=True, msg=report([finding]))
+            return dict(result, failed=True, msg=report(host_rules.not_root_by_become(host, str(error))))
         try:
             state = host_state.parse(host, answer["stdout"])
         except ValueError:
-            finding = Finding(
-                "host.shell", tuple(here), "the first command failed: %s." % _words(answer), "Log in by hand and run: sudo sh -c id"
-            )
-            return dict(result, failed=True, msg=report([finding]))
-        found = host_state.problems(state, python)
+            return dict(result, failed=True, msg=report(host_rules.no_shell(host, _words(answer))))
+        found = host_rules.problems(state, python)
         result.update(changed=False, state=state.to_dict())
         if found:
             result.update(failed=True, msg=report(found))

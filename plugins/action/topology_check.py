@@ -16,18 +16,18 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.horaedb.cluster.plugins.module_utils.health.observation import Observation
 from ansible_collections.horaedb.cluster.plugins.module_utils.model.finding import Finding, errors, report, warnings
 from ansible_collections.horaedb.cluster.plugins.module_utils.repair import plan
-from ansible_collections.horaedb.cluster.plugins.plugin_utils.artifacts import binaries
 from ansible_collections.horaedb.cluster.plugins.plugin_utils.inventory.cluster_model import Built, build
 from ansible_collections.horaedb.cluster.plugins.plugin_utils.inventory.variables import HOSTS, Variables
 from ansible_collections.horaedb.cluster.plugins.plugin_utils.operation.controller_run import begun, broken_lock
 from ansible_collections.horaedb.cluster.plugins.plugin_utils.preflight import (
     argument_specs,
+    artifact_rules,
     inventory_rules,
     live_rules,
+    registry,
     run_rules,
     settings_rules,
     storage_rules,
-    topology_rules,
 )
 from ansible_collections.horaedb.cluster.plugins.plugin_utils.preflight.host_state import by_host
 
@@ -68,11 +68,11 @@ class ActionModule(ActionBase):
                 names = {host: read.names(host) for host in dict.fromkeys((*members, *nodes))}
                 unfit += inventory_rules.problems(names, variables["groups"], {role: read.group(role) for role in ("horaemeta", "horaedb")})
                 # A repair installs nothing: an upgrade that is pending, or failed, must not keep it from its work.
-                unfit += [] if args["repair"] else binaries.problems(read, members, nodes, self._find_needle)
+                unfit += [] if args["repair"] else artifact_rules.problems(read, members, nodes, self._find_needle)
         except AnsibleError as error:
             return dict(result, failed=True, msg=str(error))
         # A value that could not even be read makes every rule guess, so then no rule is asked.
-        findings = built.unreadable or topology_rules.problems(built.topology)
+        findings = built.unreadable or registry.findings(registry.TOPOLOGY, built.topology)
         findings = findings + settings_rules.problems(built, of_members, of_nodes, built.explained(findings))
         said = {(finding.rule, finding.change) for finding in findings}
         findings = findings + [finding for finding in unfit if (finding.rule, finding.change) not in said]
@@ -82,8 +82,8 @@ class ActionModule(ActionBase):
         if answer.get("failed") or answer.get("unreachable"):
             return dict(result, **answer)
         seen = Observation.from_dict(answer["observation"])
-        judged = live_rules.problems(built.topology, seen, by_host(args["states"]))
-        found = [finding for finding in judged if finding.rule != "live.downtime" or not set(finding.hosts) <= set(args["downtimes"])]
+        judged = registry.findings(registry.LIVING, built.topology, seen, by_host(args["states"]))
+        found = [finding for finding in judged if finding.rule != live_rules.downtime.id or not set(finding.hosts) <= set(args["downtimes"])]
         if args["repair"]:
             found = [finding for finding in found if finding.rule not in live_rules.PENDING]
         if args["deploy"]:
@@ -91,10 +91,10 @@ class ActionModule(ActionBase):
         if args["storage"]:
             taken = str(self._templar.template(variables.get(storage_rules.TAKE)) or "")
             looked = storage_rules.Looked(built.topology, seen, by_host(args["states"]), args["storage"], taken)
-            found += storage_rules.problems(looked)
+            found += storage_rules.reported(looked) + registry.findings(registry.STORAGE, looked)
             result["claim"] = storage_rules.claim(looked)
         # Without --limit a host that nobody looked at belongs to another play: it is to be looked at now (role preflight), not a mistake.
-        unseen = [] if "ansible_limit" in variables else [finding for finding in found if finding.rule == "bootstrap.partial"]
+        unseen = [] if "ansible_limit" in variables else [finding for finding in found if finding.rule == live_rules.hosts_left_out.id]
         if args["deploy"]:
             unseen += [finding for finding in live_rules.overtaken(found, seen) if not set(finding.hosts) & set(args["seen_again"])]
         findings = findings + [finding for finding in found if finding not in unseen]

@@ -117,13 +117,6 @@ findings:
     severity:
       description: V(error) or V(warning).
       type: str
-  sample:
-    - rule: settings.unknown
-      path: server.deploy_mode
-      line: 4
-      what: server.deploy_mode is no key of HoraeDB 2.1.0. Upstream's examples have it, and it does nothing; the mode is set in cluster_deployment.
-      change: It is cluster_deployment.mode.
-      severity: error
 lines:
   description: The same as one sentence each.
   returned: when the file could be read

@@ -200,12 +200,6 @@ findings:
     severity:
       description: V(error), which fails the task, or V(warning).
       type: str
-  sample:
-    - rule: count.static
-      hosts: [meta1, meta2, meta3]
-      what: DEFAULT_CLUSTER_NODE_COUNT is 2, and the inventory has 3 data nodes; with static topology it must be the number of data nodes.
-      change: Set horaemeta_default_cluster_node_count to 3, or correct the group horaedb.
-      severity: error
 lives:
   description: Whether there is a living cluster, one leader that all healthy members agree on. V(false) with O(live=false).
   returned: when the variables could be evaluated

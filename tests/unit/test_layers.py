@@ -75,12 +75,15 @@ LAYERS: Mapping[str, tuple[str, ...]] = {
     "plugin_utils.preflight": (
         "module_utils.common",
         "module_utils.model",
+        "module_utils.api",
         "module_utils.health",
         "module_utils.repair",
+        "module_utils.service",
         "module_utils.storage",
         "plugin_utils.render",
         "plugin_utils.inventory",
         "plugin_utils.schema",
+        "plugin_utils.artifacts",
     ),
     "plugin_utils.adopt": (
         "module_utils.errors",

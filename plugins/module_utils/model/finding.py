@@ -2,12 +2,12 @@
 # Apache License 2.0, or at your choice GNU General Public License v3.0+
 # (see LICENSE, https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: Apache-2.0 OR GPL-3.0-or-later
-"""What preflight has to say: one finding per thing that is wrong, all of them at once."""
+"""What preflight looks for, each thing a rule, and what it has to say: one finding per thing that is wrong, all of them at once."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any, Dict, Iterable, List, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Sequence, Tuple
 
 ERROR = "error"
 WARNING = "warning"
@@ -29,6 +29,31 @@ class Finding:
 
     def to_dict(self) -> Dict[str, Any]:
         return dict(asdict(self), hosts=list(self.hosts))
+
+
+# What a rule yields: the hosts, what is wrong, what to change.
+Faults = Iterator[Tuple[Sequence[str], str, str]]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One thing that is refused, or warned of. Called with the facts that its function asks for, it gives the findings."""
+
+    id: str
+    severity: str
+    look: Callable[..., Faults]
+
+    def __call__(self, *facts: Any) -> List[Finding]:
+        return [Finding(self.id, tuple(hosts), what, change, self.severity) for hosts, what, change in self.look(*facts)]
+
+
+def rule(rule_id: str, severity: str = ERROR) -> Callable[[Callable[..., Faults]], Rule]:
+    """Makes a rule of the function below it, the only place where its id and severity stand."""
+
+    def made(look: Callable[..., Faults]) -> Rule:
+        return Rule(rule_id, severity, look)
+
+    return made
 
 
 def by_value(pairs: Sequence[Tuple[str, object]]) -> str:

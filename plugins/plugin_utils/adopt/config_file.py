@@ -11,7 +11,6 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.horaedb.cluster.plugins.module_utils.errors import Failure
-from ansible_collections.horaedb.cluster.plugins.module_utils.model.finding import ERROR, WARNING
 from ansible_collections.horaedb.cluster.plugins.plugin_utils.preflight import settings_rules
 from ansible_collections.horaedb.cluster.plugins.plugin_utils.schema import check, rules
 
@@ -59,12 +58,12 @@ def findings(
     ]
     return [
         {
-            "rule": rule,
+            "rule": rule.id,
             "path": check.dotted(problem.path),
             "line": line,
             "what": problem.what,
             "change": problem.remedy,
-            "severity": WARNING if rule in settings_rules.WARNINGS else ERROR,
+            "severity": rule.severity,
         }
         for rule, problem, line in found
     ]

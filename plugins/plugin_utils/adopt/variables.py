@@ -18,6 +18,7 @@ from ansible_collections.horaedb.cluster.plugins.module_utils.service.spec impor
 from ansible_collections.horaedb.cluster.plugins.plugin_utils.adopt import config_file
 from ansible_collections.horaedb.cluster.plugins.plugin_utils.adopt.installed_daemon import InstalledDaemon
 from ansible_collections.horaedb.cluster.plugins.plugin_utils.inventory.cluster_model import port_of
+from ansible_collections.horaedb.cluster.plugins.plugin_utils.preflight import settings_rules
 from ansible_collections.horaedb.cluster.plugins.plugin_utils.schema import check
 from ansible_collections.horaedb.cluster.plugins.plugin_utils.schema import values as schema_values
 from ansible_collections.horaedb.cluster.plugins.plugin_utils.schema.keys import Key, Schema
@@ -92,7 +93,7 @@ def adopted(daemon: str, found: InstalledDaemon, version: str | None, defaults: 
     }
     findings = config_file.findings(daemon, found.text, version, environment)
     maker = _Maker(judge, config_file.parsed(found.text), environment, show_secrets)
-    useless = [one["path"] for one in findings if one["rule"] == "settings.unknown"]
+    useless = [one["path"] for one in findings if one["rule"] == settings_rules.RULES[check.UNKNOWN].id]
     variables = maker.horaemeta(found) if daemon == "horaemeta" else maker.horaedb()
     if found.user:
         variables["%s_user" % daemon] = found.user

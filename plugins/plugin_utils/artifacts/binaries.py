@@ -2,11 +2,7 @@
 # Apache License 2.0, or at your choice GNU General Public License v3.0+
 # (see LICENSE, https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: Apache-2.0 OR GPL-3.0-or-later
-"""The binaries on the controller, judged by preflight before the first host is touched.
-
-A binary that turns out to be missing or wrong when the data nodes' turn has come would stop a run that has
-already deployed the members.
-"""
+"""From the options about a binary to where it comes from, on the controller."""
 
 from __future__ import annotations
 
@@ -21,9 +17,7 @@ from typing import Any
 from ansible.errors import AnsibleError
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.module_utils.urls import open_url
-from ansible_collections.horaedb.cluster.plugins.module_utils.model.finding import WARNING, Finding
 from ansible_collections.horaedb.cluster.plugins.module_utils.service.spec import Refused, sha256_of
-from ansible_collections.horaedb.cluster.plugins.plugin_utils.artifacts.container_image import host_image, packages_of
 from ansible_collections.horaedb.cluster.plugins.plugin_utils.artifacts.image_program import ImageProgram
 from ansible_collections.horaedb.cluster.plugins.plugin_utils.artifacts.image_reference import image_reference
 from ansible_collections.horaedb.cluster.plugins.plugin_utils.artifacts.skopeo import Registry, Skopeo
@@ -141,30 +135,3 @@ def wanted(read: Variables, role: str, hosts: Sequence[str]) -> dict[str, list[s
             binary = {option: values[variable] for option, variable in names.items()}
             found.setdefault(json.dumps({"name": role + "-server", **binary}), []).append(host)
     return found
-
-
-def problems(read: Variables, members: Sequence[str], nodes: Sequence[str], find_needle: FindNeedle) -> list[Finding]:
-    """Programs that can't be had, or aren't what they should be. Whatever isn't on the controller yet is fetched here."""
-    found = []
-    for role, hosts in (("horaemeta", members), ("horaedb", nodes)):
-        for text, users in wanted(read, role, hosts).items():
-            try:
-                with told():
-                    remarks = _remarks(json.loads(text), find_needle, Fetching.of(read.of(users[0], FETCHING)))
-            except Refused as refused:
-                found.append(Finding("artifact.binary", tuple(users), str(refused), "Correct %s_binary or %s_checksum." % (role, role)))
-                continue
-            found += [Finding("artifact.source", tuple(users), remark, "It is set by %s_binary." % role, WARNING) for remark in remarks]
-    return found
-
-
-def _remarks(binary: Mapping[str, Any], find_needle: FindNeedle, fetching: Fetching) -> list[str]:
-    """What preflight has to say of a source that can be had. What a host's own engine is to pull isn't fetched here."""
-    if binary["engine"] != "binary":
-        packages_of(binary["engine"])
-        host_image(binary, lambda path: on_controller(path, find_needle))
-        return []
-    source = source_of(binary, find_needle, fetching)
-    source.sha256()
-    source.local()
-    return list(source.remarks())

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 from urllib.parse import urlsplit
 
-from ansible_collections.horaedb.cluster.plugins.module_utils.model.finding import Finding, by_value
+from ansible_collections.horaedb.cluster.plugins.module_utils.model.finding import Faults, Finding, by_value, rule
 from ansible_collections.horaedb.cluster.plugins.module_utils.model.topology import Member, Node, Topology
 from ansible_collections.horaedb.cluster.plugins.plugin_utils.render.daemon_config import LEASE, LOCK_TTL, merge, storage_table
 
@@ -33,6 +33,24 @@ NODE_ENVIRONMENT = {
     "cluster_deployment.etcd_client.server_addrs": "ETCD_ADDRS",
     "cluster_deployment.meta_client.cluster_name": "CLUSTER_NAME",
 }
+
+
+@rule("value.type")
+def value_type(hosts: Sequence[str], what: str, variable: str) -> Faults:
+    """`what`: the value, and what it should have been."""
+    yield hosts, what, "Correct %s." % variable
+
+
+@rule("nodes.disagree")
+def nodes_disagree(variable: str, nodes: Mapping[str, Vars]) -> Faults:
+    """Of these variables the model has one value for all nodes."""
+    pairs = [(host, values.get(variable)) for host, values in nodes.items()]
+    if len({str(value) for _host, value in pairs}) > 1:
+        yield (
+            tuple(nodes),
+            "%s differs between the data nodes (%s), and the cluster has one." % (variable, by_value(pairs)),
+            "Give %s one value for all data nodes." % variable,
+        )
 
 
 class _Reader:
@@ -77,9 +95,7 @@ class _Reader:
         return {}
 
     def _wrong(self, name: str, value: Any, wanted: str) -> None:
-        self._findings.append(
-            Finding("value.type", (self._host,), "%s is %r, which is not %s." % (name, value, wanted), "Correct %s." % name)
-        )
+        self._findings += value_type((self._host,), "%s is %r, which is not %s." % (name, value, wanted), name)
 
 
 class _Winner:
@@ -233,18 +249,9 @@ def _node(host: str, values: Vars, members: Tuple[Member, ...], meta_addr: str, 
 
 
 def _of_all(variable: str, nodes: Mapping[str, Vars], findings: List[Finding]) -> Any:
-    """The value of a variable of which the model has only one. Nodes that differ are a finding."""
-    pairs = [(host, values.get(variable)) for host, values in nodes.items()]
-    if len({str(value) for _host, value in pairs}) > 1:
-        findings.append(
-            Finding(
-                "nodes.disagree",
-                tuple(nodes),
-                "%s differs between the data nodes (%s), and the cluster has one." % (variable, by_value(pairs)),
-                "Give %s one value for all data nodes." % variable,
-            )
-        )
-    return pairs[0][1]
+    """The value of a variable of which the model has only one: the first node's. Nodes that differ are a finding."""
+    findings += nodes_disagree(variable, nodes)
+    return next(iter(nodes.values())).get(variable)
 
 
 @dataclass(frozen=True)

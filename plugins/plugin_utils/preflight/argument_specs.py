@@ -16,7 +16,8 @@ from typing import Any
 
 import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-from ansible_collections.horaedb.cluster.plugins.module_utils.model.finding import Finding
+from ansible_collections.horaedb.cluster.plugins.module_utils.model.finding import Faults, Finding, rule
+from ansible_collections.horaedb.cluster.plugins.plugin_utils.inventory.cluster_model import value_type
 from ansible_collections.horaedb.cluster.plugins.plugin_utils.inventory.variables import MEMBER_ROLES, NODE_ROLES, ROLES, Variables
 from ansible_collections.horaedb.cluster.plugins.plugin_utils.preflight.inputs import INPUTS
 
@@ -41,11 +42,15 @@ def problems(read: Variables, members: Sequence[str], nodes: Sequence[str]) -> l
     return found
 
 
-def _unfit(role: str, name: str, option: Mapping[str, Any], values: Mapping[str, Any]) -> list[Finding]:
-    found = []
+@rule("value.missing")
+def value_missing(role: str, name: str, option: Mapping[str, Any], values: Mapping[str, Any]) -> Faults:
     missing = tuple(host for host, value in values.items() if value in (None, "") and option.get("required"))
     if missing:
-        found.append(Finding("value.missing", missing, "%s is not set." % name, "Set it; roles/%s/README.md says what it is." % role))
+        yield missing, "%s is not set." % name, "Set it; roles/%s/README.md says what it is." % role
+
+
+def _unfit(role: str, name: str, option: Mapping[str, Any], values: Mapping[str, Any]) -> list[Finding]:
+    found = value_missing(role, name, option, values)
     wrong: dict[str, list[str]] = {}
     for host, value in values.items():
         # A role's choices are left to the rules, which know the reason.
@@ -53,4 +58,6 @@ def _unfit(role: str, name: str, option: Mapping[str, Any], values: Mapping[str,
         validator = ArgumentSpecValidator({name: checked})
         for message in [] if value is None else validator.validate({name: value}).error_messages:
             wrong.setdefault(message, []).append(host)
-    return found + [Finding("value.type", tuple(hosts), "%s." % text.rstrip("."), "Correct %s." % name) for text, hosts in wrong.items()]
+    for text, hosts in wrong.items():
+        found += value_type(hosts, "%s." % text.rstrip("."), name)
+    return found

@@ -14,11 +14,6 @@ import shlex
 from dataclasses import dataclass
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
-from ansible_collections.horaedb.cluster.plugins.module_utils.model.finding import Finding
-
-OLDEST_PYTHON = (3, 8)
-OLDEST_SYSTEMD = 247
-
 # `held` prints yes for the first path that has a non-empty file under it. Caches and traces are not data.
 _SCRIPT = """
 held() {
@@ -84,42 +79,6 @@ def parse(host: str, stdout: str) -> HostState:
         member_holds=pairs.get("member_holds") == "yes",
         node_holds=pairs["node_holds"] == "yes",
     )
-
-
-def problems(state: HostState, python: str) -> List[Finding]:
-    """Why nothing can be deployed to this host."""
-    here = (state.host,)
-    found: List[Finding] = []
-    if state.uid != 0:
-        found.append(
-            Finding(
-                "host.root",
-                here,
-                "commands run as user id %d, not as root." % state.uid,
-                "Set ansible_become to true (and -K, or ansible_become_password).",
-            )
-        )
-    if state.python < OLDEST_PYTHON:
-        seen = ".".join(str(part) for part in state.python) or "missing"
-        found.append(
-            Finding(
-                "host.python",
-                here,
-                "%s is %s; Ansible needs Python 3.8 or newer on the host." % (python, seen),
-                "Install it (apt-get install python3, dnf install python3), or set ansible_python_interpreter.",
-            )
-        )
-    if state.systemd < OLDEST_SYSTEMD:
-        seen = str(state.systemd or "missing")
-        found.append(
-            Finding(
-                "host.systemd",
-                here,
-                "systemd is %s; the units need %d or newer." % (seen, OLDEST_SYSTEMD),
-                "Use a distribution from 2021 or later.",
-            )
-        )
-    return found
 
 
 def same_machine(states: Sequence[HostState]) -> List[Tuple[str, ...]]:

@@ -7,15 +7,12 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
-from ansible_collections.horaedb.cluster.plugins.module_utils.model.finding import Finding
+from ansible_collections.horaedb.cluster.plugins.module_utils.model.finding import Faults, Finding, rule
 from ansible_collections.horaedb.cluster.plugins.plugin_utils.inventory.variables import MEMBER_ROLES, NODE_ROLES, defaults
 from ansible_collections.horaedb.cluster.plugins.plugin_utils.preflight.argument_specs import options
 from ansible_collections.horaedb.cluster.plugins.plugin_utils.preflight.inputs import INPUTS, RESULTS
-
-VARIABLE, GROUP = "inventory.variable", "inventory.group"
-IDS = frozenset({VARIABLE, GROUP})
 
 # Whatever begins so is an option of a role, or an input of a playbook; with horae_ some did before 0.5.0.
 PREFIXES = ("horaedb_", "horaemeta_", "horae_", "meta_proxy_", "shard_keeper_")
@@ -35,10 +32,11 @@ def known() -> frozenset[str]:
 
 def problems(names: Mapping[str, Collection[str]], groups: Mapping[str, Sequence[str]], cluster: Mapping[str, str]) -> list[Finding]:
     """names: of each host of the cluster, all variables; cluster: the name that the inventory has for each of our groups."""
-    return [*_variables(names), *_groups(groups, cluster)]
+    return [*unknown_variable(names), *unknown_group(groups, cluster)]
 
 
-def _variables(names: Mapping[str, Collection[str]]) -> Iterator[Finding]:
+@rule("inventory.variable")
+def unknown_variable(names: Mapping[str, Collection[str]]) -> Faults:
     ours = known()
     hosts: dict[str, list[str]] = {}
     for host, variables in names.items():
@@ -52,10 +50,11 @@ def _variables(names: Mapping[str, Collection[str]]) -> Iterator[Finding]:
             continue
         own = "A variable of your own needs a name that doesn't begin with %s." % reserved if reserved else "Else give it another name."
         change = "Did you mean %s? %s" % (alike[0], own) if alike else own
-        yield Finding(VARIABLE, tuple(hosts[name]), "nothing reads the variable %s." % name, change)
+        yield hosts[name], "nothing reads the variable %s." % name, change
 
 
-def _groups(groups: Mapping[str, Sequence[str]], cluster: Mapping[str, str]) -> Iterator[Finding]:
+@rule("inventory.group")
+def unknown_group(groups: Mapping[str, Sequence[str]], cluster: Mapping[str, str]) -> Faults:
     """A group that is another name for one of ours, with a host that none of ours has. `horaedb_2` may be another cluster's."""
     inside = {host for name in cluster.values() for host in groups.get(name, ())}
     for name, members in sorted(groups.items()):
@@ -65,9 +64,8 @@ def _groups(groups: Mapping[str, Sequence[str]], cluster: Mapping[str, str]) -> 
         for ours, named in cluster.items():
             longer = name.startswith(named) and not name[len(named)].isalpha()
             if not longer and difflib.SequenceMatcher(None, name.lower(), named).ratio() >= ALIKE:
-                yield Finding(
-                    GROUP,
-                    tuple(outside),
+                yield (
+                    outside,
                     "the group %s is none of this collection's." % name,
                     "Did you mean %s? Correct it, or say %s_group=%s." % (named, ours, name),
                 )

@@ -10,20 +10,17 @@ shard total or topology type without a word. So a difference is refused, never "
 
 from __future__ import annotations
 
-from typing import Callable, Iterator, List, Mapping, Sequence, Tuple
+from typing import List, Mapping, Optional, Sequence, Tuple
 
+from ansible_collections.horaedb.cluster.plugins.module_utils.api.etcd import EtcdMember
+from ansible_collections.horaedb.cluster.plugins.module_utils.api.horaemeta import ClusterEntry
 from ansible_collections.horaedb.cluster.plugins.module_utils.health.observation import Observation
-from ansible_collections.horaedb.cluster.plugins.module_utils.model.finding import Finding
+from ansible_collections.horaedb.cluster.plugins.module_utils.model.finding import Faults, Finding, rule
 from ansible_collections.horaedb.cluster.plugins.module_utils.model.topology import Topology
 from ansible_collections.horaedb.cluster.plugins.module_utils.repair.plan import PLAYBOOK
-from ansible_collections.horaedb.cluster.plugins.plugin_utils.preflight.host_state import HostState, same_machine
-
-TOPOLOGY_TYPE = "live.topology-type"
-# Changes that the inventory asks for and no cluster can follow, and what a repair leaves that was cut off. They don't refuse a repair.
-PENDING = ("live.node-count", "live.shard-total", TOPOLOGY_TYPE)
+from ansible_collections.horaedb.cluster.plugins.plugin_utils.preflight.host_state import HostState
 
 States = Mapping[str, HostState]
-Found = Iterator[Finding]
 
 
 def lives(seen: Observation) -> bool:
@@ -42,112 +39,143 @@ def known_nodes(seen: Observation) -> Tuple[str, ...]:
     return tuple(sorted(named))
 
 
-def _entry(topology: Topology, seen: Observation, _states: States) -> Found:
-    entry = seen.cluster.entry if seen.cluster else None
-    if entry is None:
-        return
+def _entry(seen: Observation) -> Optional[ClusterEntry]:
+    return seen.cluster.entry if seen.cluster else None
+
+
+@rule("live.node-count")
+def node_count(topology: Topology, seen: Observation, _states: States) -> Faults:
+    entry = _entry(seen)
     # A dynamic cluster grows, and the derived count with it; it mattered only while the cluster was made.
-    grown = entry.topology_type == "dynamic" and topology.node_count == len(topology.nodes)
-    count = entry.min_node_count if grown else topology.node_count
-    for rule, asked, real, variable in (
-        ("live.node-count", count, entry.min_node_count, "horaemeta_default_cluster_node_count"),
-        ("live.shard-total", topology.shard_total, entry.shard_total, "horaemeta_default_cluster_shard_total"),
-        ("live.topology-type", topology.topology_type, entry.topology_type, "horaemeta_topology_type"),
-    ):
-        if rule == TOPOLOGY_TYPE and asked == "static" != real and _recorded_static(seen):
-            yield Finding(
-                rule,
-                (),
-                "HoraeMeta says dynamic of this static cluster: a repair of forgotten shards was cut off. Until it is put back, a member that "
-                "comes to lead would move shards away from their data.",
-                "Restart no member, and run %s, which puts it back and goes on." % PLAYBOOK,
-            )
-        elif asked != real:
-            yield Finding(
-                rule,
-                (),
-                "the living cluster %s has %s where the inventory asks for %s; HoraeMeta ignores such a change."
-                % (entry.name, real, asked),
-                "Set %s back to %s. A cluster with another value is a new cluster." % (variable, real),
-            )
+    if entry and not (entry.topology_type == "dynamic" and topology.node_count == len(topology.nodes)):
+        yield from _changed(entry, topology.node_count, entry.min_node_count, "horaemeta_default_cluster_node_count")
+
+
+@rule("live.shard-total")
+def shard_total(topology: Topology, seen: Observation, _states: States) -> Faults:
+    entry = _entry(seen)
+    if entry:
+        yield from _changed(entry, topology.shard_total, entry.shard_total, "horaemeta_default_cluster_shard_total")
+
+
+@rule("live.topology-type")
+def topology_type(topology: Topology, seen: Observation, _states: States) -> Faults:
+    entry = _entry(seen)
+    if entry and topology.topology_type == "static" != entry.topology_type and _recorded_static(seen):
+        yield (
+            (),
+            "HoraeMeta says dynamic of this static cluster: a repair of forgotten shards was cut off. Until it is put back, a member that "
+            "comes to lead would move shards away from their data.",
+            "Restart no member, and run %s, which puts it back and goes on." % PLAYBOOK,
+        )
+    elif entry:
+        yield from _changed(entry, topology.topology_type, entry.topology_type, "horaemeta_topology_type")
+
+
+# Changes that the inventory asks for and no cluster can follow, and what a repair leaves that was cut off. They don't refuse a repair.
+PENDING = tuple(pending.id for pending in (node_count, shard_total, topology_type))
+
+
+def _changed(entry: ClusterEntry, asked: object, real: object, variable: str) -> Faults:
+    if asked != real:
+        yield (
+            (),
+            "the living cluster %s has %s where the inventory asks for %s; HoraeMeta ignores such a change." % (entry.name, real, asked),
+            "Set %s back to %s. A cluster with another value is a new cluster." % (variable, real),
+        )
 
 
 def _recorded_static(seen: Observation) -> bool:
     return seen.cluster is not None and seen.cluster.record is not None and seen.cluster.record.topology_type == "static"
 
 
-def _nodes(topology: Topology, seen: Observation, _states: States) -> Found:
-    """Static and initialised: a new node gets no shard for ever, and a node that is gone takes its shards with it."""
-    entry = seen.cluster.entry if seen.cluster else None
-    known = set(known_nodes(seen))
-    if entry is None or entry.topology_type != "static" or not known:
-        return
+def _static_nodes(seen: Observation) -> Tuple[str, ...]:
+    """Static and initialised: a new node gets no shard for ever, and a node that is gone takes its shards with it. Otherwise none."""
+    entry = _entry(seen)
+    return known_nodes(seen) if entry and entry.topology_type == "static" else ()
+
+
+@rule("live.nodes-added")
+def nodes_added(topology: Topology, seen: Observation, _states: States) -> Faults:
+    entry, known = _entry(seen), _static_nodes(seen)
     # Without a record a node of the cluster may have been forgotten, which looks like a node that was never there.
     complete = seen.cluster is not None and seen.cluster.record is not None
     hint = "" if complete else " No record of the assignment exists, so it may also be a node whose shards HoraeMeta has forgotten."
     added = [node for node in topology.nodes if node.name not in known]
-    if added and (complete or len(known) >= entry.min_node_count):
-        yield Finding(
-            "live.nodes-added",
+    if entry and known and added and (complete or len(known) >= entry.min_node_count):
+        yield (
             tuple(node.host for node in added),
             "%s: not among the nodes of this static cluster (%s), which can't grow; it would stay empty for ever.%s"
-            % (", ".join(node.name for node in added), ", ".join(sorted(known)), hint),
+            % (", ".join(node.name for node in added), ", ".join(known), hint),
             "Take it out of the group horaedb, or give it the address and port of the node that it is.",
         )
-    removed = sorted(known - {node.name for node in topology.nodes})
+
+
+@rule("live.nodes-removed")
+def nodes_removed(topology: Topology, seen: Observation, _states: States) -> Faults:
+    removed = sorted(set(_static_nodes(seen)) - {node.name for node in topology.nodes})
     if removed:
-        yield Finding(
-            "live.nodes-removed",
+        yield (
             (),
             "%s: holds shards of this static cluster and is not in the inventory." % ", ".join(removed),
             "Put it back into the group horaedb; check horaedb_server_addr and horaedb_grpc_port, which make the name.",
         )
 
 
-def _members(topology: Topology, seen: Observation, states: States) -> Found:
+def _etcd_members(seen: Observation) -> Sequence[EtcdMember]:
     """A member list is changed one at a time, through a learner; a bootstrap configuration can't do it."""
+    return seen.etcd_members or () if lives(seen) else ()
+
+
+@rule("live.member-added")
+def member_added(topology: Topology, seen: Observation, _states: States) -> Faults:
     if not lives(seen) or seen.etcd_members is None:
         return
     urls = {url for member in seen.etcd_members for url in member.peer_urls}
     for member in topology.members:
         if member.peer_url not in urls:
-            yield Finding(
-                "live.member-added",
+            yield (
                 (member.host,),
                 "%s is not a member of the living cluster (members: %s)." % (member.peer_url, ", ".join(sorted(urls))),
                 "Take it out of the group horaemeta, or give it the address of the member that it is. Members can't be added by site.yml.",
             )
+
+
+@rule("live.member-removed")
+def member_removed(topology: Topology, seen: Observation, _states: States) -> Faults:
     asked = {member.peer_url for member in topology.members}
-    for listed in seen.etcd_members:
+    for listed in _etcd_members(seen):
         if not asked & set(listed.peer_urls):
-            yield Finding(
-                "live.member-removed",
+            yield (
                 (),
                 "the living cluster has a member %s at %s that the inventory doesn't have."
                 % (listed.name or "without a name", ", ".join(listed.peer_urls)),
                 "Put it back into the group horaemeta.",
             )
-    started = {url for listed in seen.etcd_members if listed.started for url in listed.peer_urls}
+
+
+@rule("live.member-empty")
+def member_empty(topology: Topology, seen: Observation, states: States) -> Faults:
+    started = {url for listed in _etcd_members(seen) if listed.started for url in listed.peer_urls}
     for member in topology.members:
         state = states.get(member.host)
         if state is not None and not state.member_holds and member.peer_url in started:
-            yield Finding(
-                "live.member-empty",
+            yield (
                 (member.host,),
                 "%s is empty, and the living cluster knows this member; etcd refuses to start it anew." % (member.data_dir + "/etcd"),
                 "Bring its disk back. If the data is gone, the member has to be removed, and added as a learner: docs/operations.md.",
             )
 
 
-def _lost_members(topology: Topology, seen: Observation, states: States) -> Found:
+@rule("data.members-empty")
+def members_lost(topology: Topology, seen: Observation, states: States) -> Faults:
     """An empty HoraeMeta would give out shards and table ids from zero, over the old files of the data nodes."""
     if lives(seen):
         return
     empty = [m for m in topology.members if m.host in states and not states[m.host].member_holds]
     holding = [n for n in topology.nodes if n.host in states and states[n.host].node_holds]
     if empty and holding:
-        yield Finding(
-            "data.members-empty",
+        yield (
             tuple(sorted({m.host for m in empty})),
             "HoraeMeta's data directory is empty, while the data nodes %s hold data. A HoraeMeta that starts from nothing would overwrite it."
             % ", ".join(sorted(n.host for n in holding)),
@@ -156,7 +184,8 @@ def _lost_members(topology: Topology, seen: Observation, states: States) -> Foun
         )
 
 
-def _whole_play(topology: Topology, seen: Observation, states: States) -> Found:
+@rule("bootstrap.partial")
+def hosts_left_out(topology: Topology, seen: Observation, states: States) -> Faults:
     """New members wait for each other and then give up, with exit code 0; and nobody can see a host that is left out."""
     members = [states[member.host] for member in topology.members if member.host in states]
     # No states: nobody looked at any host. Members that hold data are of a cluster that only has to be started again.
@@ -164,48 +193,23 @@ def _whole_play(topology: Topology, seen: Observation, states: States) -> Found:
         return
     missing = tuple(host for host in topology.hosts if host not in states)
     if missing:
-        yield Finding(
-            "bootstrap.partial",
+        yield (
             missing,
             "no cluster lives, and this run leaves them out; a new cluster is made on all of its hosts at once.",
             "Run again without --limit.",
         )
 
 
-def _twice(topology: Topology, _seen: Observation, states: States) -> Found:
-    for things in (topology.members, topology.nodes):
-        here = [states[thing.host] for thing in things if thing.host in states]
-        for hosts in same_machine(here):
-            if len({thing.address for thing in things if thing.host in hosts}) > 1:
-                yield Finding(
-                    "machine.twice",
-                    hosts,
-                    "these inventory names are one machine (same machine id and boot id).",
-                    "Keep one of them, or correct ansible_host.",
-                )
-
-
-def _away(_topology: Topology, seen: Observation, _states: States) -> Found:
+@rule("live.downtime")
+def downtime(_topology: Topology, seen: Observation, _states: States) -> Faults:
     """Whoever changes something would end a planned downtime, or take a second node out."""
     noted = seen.cluster.downtimes if seen.cluster else {}
     for host, one in sorted(noted.items()):
-        yield Finding(
-            "live.downtime",
+        yield (
             (host,),
             "%s." % one,
             "End it first: ansible-playbook playbooks/downtime.yml -e horaedb_downtime=end --limit %s." % host,
         )
-
-
-RULES: Tuple[Callable[[Topology, Observation, States], Found], ...] = (
-    _entry,
-    _nodes,
-    _members,
-    _lost_members,
-    _whole_play,
-    _twice,
-    _away,
-)
 
 
 def down(topology: Topology, seen: Observation) -> List[str]:
@@ -222,9 +226,4 @@ def overtaken(found: Sequence[Finding], seen: Observation) -> List[Finding]:
     What a dead run left at work may have started a member meanwhile, and its directory isn't empty any more.
     """
     voting = {member.host for member in seen.members if member.voting}
-    return [finding for finding in found if finding.rule == "live.member-empty" and voting.issuperset(finding.hosts)]
-
-
-def problems(topology: Topology, seen: Observation, states: States) -> List[Finding]:
-    """Every finding about the living cluster and the hosts. `states` lacks the hosts outside of this run."""
-    return [finding for rule in RULES for finding in rule(topology, seen, states)]
+    return [finding for finding in found if finding.rule == member_empty.id and voting.issuperset(finding.hosts)]

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ansible.module_utils.parsing.convert_bool import boolean
-from ansible_collections.horaedb.cluster.plugins.module_utils.model.finding import ERROR, WARNING, Finding
+from ansible_collections.horaedb.cluster.plugins.module_utils.model.finding import WARNING, Faults, Finding, Rule, rule
 from ansible_collections.horaedb.cluster.plugins.module_utils.model.topology import Topology
 from ansible_collections.horaedb.cluster.plugins.plugin_utils.inventory.cluster_model import Built
 from ansible_collections.horaedb.cluster.plugins.plugin_utils.render.daemon_config import horaedb_config, horaemeta_config
@@ -25,19 +25,26 @@ from ansible_collections.horaedb.cluster.plugins.plugin_utils.schema.variables i
 
 Vars = Mapping[str, Any]
 
-# Rule by kind of problem; docs/topology.md has a row for each.
+
+def _given(*faults: tuple[Sequence[str], str, str]) -> Faults:
+    """One pass over a file finds problems of every kind, so these rules are given what was found."""
+    yield from faults
+
+
+# Rule by kind of problem.
 RULES = {
-    schema_check.UNKNOWN: "settings.unknown",
-    schema_check.VALUE: "settings.value",
-    schema_check.MISSING: "settings.missing",
-    schema_check.TOGETHER: "settings.together",
-    schema_check.UNUSED: "settings.unused",
-    schema_check.UNWISE: "settings.unwise",
+    schema_check.UNKNOWN: rule("settings.unknown")(_given),
+    schema_check.VALUE: rule("settings.value")(_given),
+    schema_check.MISSING: rule("settings.missing")(_given),
+    schema_check.TOGETHER: rule("settings.together")(_given),
+    schema_check.UNUSED: rule("settings.unused", WARNING)(_given),
+    schema_check.UNWISE: rule("settings.unwise", WARNING)(_given),
 }
-ENVIRONMENT_RULES = {schema_check.UNKNOWN: "environment.unknown", schema_check.VALUE: "environment.value"}
-VERSION, VERSION_KNOWN = "settings.version", "settings.schema"
-IDS = frozenset({*RULES.values(), *ENVIRONMENT_RULES.values(), VERSION, VERSION_KNOWN})
-WARNINGS = frozenset({RULES[schema_check.UNUSED], RULES[schema_check.UNWISE], VERSION_KNOWN})
+ENVIRONMENT_RULES = {
+    schema_check.UNKNOWN: rule("environment.unknown")(_given),
+    schema_check.VALUE: rule("environment.value")(_given),
+}
+VERSION, VERSION_KNOWN = rule("settings.version")(_given), rule("settings.schema", WARNING)(_given)
 
 # What the collection can't do without, whatever the daemon could.
 _FIXED = {"horaedb": ("cluster_deployment.mode", "WithMeta"), "horaemeta": ("enable-embed-etcd", True)}
@@ -45,19 +52,17 @@ _FIXED = {"horaedb": ("cluster_deployment.mode", "WithMeta"), "horaemeta": ("ena
 
 def problems(built: Built, members: Mapping[str, Vars], nodes: Mapping[str, Vars], said: Sequence[Finding]) -> list[Finding]:
     """Findings of all hosts. `said` is what the model's own rules found; what they named already isn't named again."""
-    found: dict[tuple[str, str, str], list[str]] = {}
+    found: dict[tuple[Rule, str, str], list[str]] = {}
     for daemon, hosts in (("horaemeta", members), ("horaedb", nodes)):
         for host, values in hosts.items():
             told = [_plain(finding.what + " " + finding.change) for finding in said if host in finding.hosts or not finding.hosts]
-            for rule, what, change, variable in _of_host(daemon, built.topology, host, values, bool(built.unreadable)):
+            for judge, what, change, variable in _of_host(daemon, built.topology, host, values, bool(built.unreadable)):
                 if not any(_names(text, variable) for text in told):
-                    found.setdefault((rule, what, change), []).append(host)
-    return [
-        Finding(rule, tuple(hosts), what, change, WARNING if rule in WARNINGS else ERROR) for (rule, what, change), hosts in found.items()
-    ]
+                    found.setdefault((judge, what, change), []).append(host)
+    return [finding for (judge, what, change), named in found.items() for finding in judge((named, what, change))]
 
 
-def _of_host(daemon: str, topology: Topology, host: str, values: Vars, doubtful: bool) -> Iterator[tuple[str, str, str, str]]:
+def _of_host(daemon: str, topology: Topology, host: str, values: Vars, doubtful: bool) -> Iterator[tuple[Rule, str, str, str]]:
     """Rule, what is wrong, what to change, and the variable, for each thing that is wrong. With `doubtful` derived values may be no real ones."""
     variable = "%s_version" % daemon
     version = str(values.get(variable))
@@ -93,8 +98,8 @@ def _of_host(daemon: str, topology: Topology, host: str, values: Vars, doubtful:
             name = _in_environment(daemon, over) if over in environment else ""
         variable, written = (name, True) if name else variable_of(daemon, problem.path, values)
         if written or not doubtful or problem.kind == schema_check.MISSING:
-            rule = (ENVIRONMENT_RULES if name else RULES).get(problem.kind, RULES[problem.kind])
-            yield rule, problem.what, _change(problem, variable), variable
+            kinds = ENVIRONMENT_RULES if name else RULES
+            yield kinds.get(problem.kind, RULES[problem.kind]), problem.what, _change(problem, variable), variable
     for problem in schema_check.environment_problems(judge, environment):
         variable = _in_environment(daemon, problem.path[0])
         yield ENVIRONMENT_RULES[problem.kind], problem.what, _change(problem, variable), variable

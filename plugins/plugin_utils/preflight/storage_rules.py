@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, replace
-from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from ansible_collections.horaedb.cluster.plugins.module_utils.health.observation import Observation
-from ansible_collections.horaedb.cluster.plugins.module_utils.model.finding import WARNING, Finding, by_value
+from ansible_collections.horaedb.cluster.plugins.module_utils.model.finding import WARNING, Faults, Finding, by_value, rule
 from ansible_collections.horaedb.cluster.plugins.module_utils.model.topology import Topology
 from ansible_collections.horaedb.cluster.plugins.module_utils.storage import owner_mark
 from ansible_collections.horaedb.cluster.plugins.module_utils.storage.object_store import OWNER
 from ansible_collections.horaedb.cluster.plugins.plugin_utils.preflight import live_rules
 from ansible_collections.horaedb.cluster.plugins.plugin_utils.preflight.host_state import HostState
-
-Found = Iterator[Finding]
 
 # Seconds. Rows that a client sends without a time get the clock of the node that takes them.
 CLOCKS_APART = 10
@@ -82,57 +80,64 @@ class Looked:
         return "or take it over, if nobody uses it any more, with -e %s=%s." % (TAKE, self.place)
 
 
-def _reported(looked: Looked) -> Found:
-    """What the nodes found themselves; what several of them say alike is said once."""
+def reported(looked: Looked) -> List[Finding]:
+    """What the nodes found themselves, by the rules of module_utils/storage; what several of them say alike is said once."""
     hosts: Dict[Finding, List[str]] = {}
     for host, one in looked.tried.items():
         for said in one.get("findings", ()):
             hosts.setdefault(Finding(**dict(said, hosts=())), []).append(host)
-    for finding, names in hosts.items():
-        yield replace(finding, hosts=tuple(names))
+    return [replace(finding, hosts=tuple(names)) for finding, names in hosts.items()]
 
 
-def _differ(looked: Looked) -> Found:
-    for key, variable, what in (("store", "horaedb_object_store", "object store"), ("wal", "horaedb_wal", "WAL")):
-        pairs = [(host, one[key]) for host, one in looked.tried.items() if one.get(key)]
-        if len({place for _host, place in pairs}) > 1:
-            yield Finding(
-                "store.differs" if key == "store" else "wal.differs",
-                tuple(host for host, _place in pairs),
-                "the data nodes have different places for the %s (%s); a shard that moves would not find its data." % (what, by_value(pairs)),
-                "Give %s one value for all data nodes." % variable,
-            )
+@rule("store.differs")
+def stores_differ(looked: Looked) -> Faults:
+    yield from _differ(looked, "store", "horaedb_object_store", "object store")
 
 
-def _foreign(looked: Looked) -> Found:
+@rule("wal.differs")
+def wals_differ(looked: Looked) -> Faults:
+    yield from _differ(looked, "wal", "horaedb_wal", "WAL")
+
+
+def _differ(looked: Looked, key: str, variable: str, what: str) -> Faults:
+    pairs = [(host, one[key]) for host, one in looked.tried.items() if one.get(key)]
+    if len({place for _host, place in pairs}) > 1:
+        yield (
+            tuple(host for host, _place in pairs),
+            "the data nodes have different places for the %s (%s); a shard that moves would not find its data." % (what, by_value(pairs)),
+            "Give %s one value for all data nodes." % variable,
+        )
+
+
+@rule("store.foreign")
+def foreign_store(looked: Looked) -> Faults:
     if looked.owner is None or looked.ours or looked.taken == looked.place:
         return
-    yield Finding(
-        "store.foreign",
+    yield (
         tuple(looked.tried),
         "%s belongs to another cluster: %s. Both would write the same object names." % (looked.place, owner_mark.described(looked.owner)),
         "Set horaedb_object_store.prefix (or bucket) to one of its own, %s" % looked.take_over,
     )
 
 
-def _used(looked: Looked) -> Found:
+@rule("store.used")
+def used_store(looked: Looked) -> Faults:
     if not looked.of("holds") or looked.owner is not None or not looked.new or looked.taken == looked.place:
         return
-    yield Finding(
-        "store.used",
+    yield (
         tuple(looked.tried),
         "the cluster is new, and there are objects in %s that carry no mark of a cluster; HoraeDB would write over them." % looked.place,
         "Set horaedb_object_store.prefix to an empty one, remove the objects, %s" % looked.take_over,
     )
 
 
-def _members_empty(looked: Looked) -> Found:
-    """What data.members-empty says of local disks."""
+@rule("store.members-empty")
+def members_lost(looked: Looked) -> Faults:
+    """Of remote storage what live_rules.members_lost says of local disks."""
     holds = [name for name, there in (("objects", looked.of("holds")), ("topics", looked.of("topics"))) if there]
     if not (looked.ours and looked.fresh and holds) or looked.taken == looked.place:
         return
-    yield Finding(
-        "store.members-empty",
+    yield (
         tuple(member.host for member in looked.topology.members),
         "HoraeMeta's data directories are empty, while this cluster's storage (%s) has %s. A HoraeMeta that starts from nothing would overwrite them."
         % (looked.place, " and ".join(holds)),
@@ -141,13 +146,13 @@ def _members_empty(looked: Looked) -> Found:
     )
 
 
-def _topics(looked: Looked) -> Found:
+@rule("wal.topics")
+def used_topics(looked: Looked) -> Faults:
     topics = looked.of("topics")
     if not topics or not looked.new or looked.ours:
         return
     shown = ", ".join(topics[:4]) + (" and %d more" % (len(topics) - 4) if len(topics) > 4 else "")
-    yield Finding(
-        "wal.topics",
+    yield (
         tuple(looked.tried),
         "the cluster is new, and the brokers have topics of a HoraeDB already (%s). Their names carry no cluster: two would write into the same ones."
         % shown,
@@ -156,26 +161,18 @@ def _topics(looked: Looked) -> Found:
     )
 
 
-def _clocks(looked: Looked) -> Found:
+@rule("clock.apart", WARNING)
+def clocks_apart(looked: Looked) -> Faults:
     offsets = {host: float(one["offset"]) for host, one in looked.tried.items() if one.get("offset") is not None}
     if not offsets or max(offsets.values()) - min(offsets.values()) <= CLOCKS_APART:
         return
     least = min(offsets.values())
     pairs: List[Tuple[str, object]] = [(host, "%+d s" % round(offset - least)) for host, offset in offsets.items()]
-    yield Finding(
-        "clock.apart",
+    yield (
         tuple(offsets),
         "the clocks of the data nodes differ (%s); rows get the time of the node that takes them." % by_value(pairs),
         "Run a time service on all of them (systemctl enable --now systemd-timesyncd, or chrony).",
-        WARNING,
     )
-
-
-RULES: Tuple[Callable[[Looked], Found], ...] = (_reported, _differ, _foreign, _used, _members_empty, _topics, _clocks)
-
-
-def problems(looked: Looked) -> List[Finding]:
-    return [finding for rule in RULES for finding in rule(looked)]
 
 
 def claim(looked: Looked) -> Optional[Dict[str, Any]]:

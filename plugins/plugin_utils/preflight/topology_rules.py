@@ -4,109 +4,130 @@
 # SPDX-License-Identifier: Apache-2.0 OR GPL-3.0-or-later
 """What can be said of a topology without asking anybody: pure rules over the model.
 
-Each rule is a function from the model to findings; `problems` runs them all, so that
-an operator sees everything that is wrong at once. The reasons are measurements of the
-2.1.0 daemons, given in docs/topology.md.
+The reasons are measurements of the 2.1.0 daemons, given in docs/topology.md.
 """
 
 from __future__ import annotations
 
-from typing import Callable, Iterator, List, Optional, Tuple
+from typing import Optional, Sequence, Tuple
 from urllib.parse import urlsplit
 
 from ansible_collections.horaedb.cluster.plugins.module_utils.common.units import seconds
-from ansible_collections.horaedb.cluster.plugins.module_utils.model.finding import WARNING, Finding, by_value
-from ansible_collections.horaedb.cluster.plugins.module_utils.model.topology import Topology
-from ansible_collections.horaedb.cluster.plugins.plugin_utils.preflight import placement_rules
+from ansible_collections.horaedb.cluster.plugins.module_utils.model.finding import WARNING, Faults, by_value, rule
+from ansible_collections.horaedb.cluster.plugins.module_utils.model.topology import Node, Topology
 from ansible_collections.horaedb.cluster.plugins.plugin_utils.preflight.placement_rules import hosts_of
 
-Found = Iterator[Finding]
+# Seconds of silence after which HoraeMeta forgets a node, and what it held.
+FORGETS = 10
+# Heartbeats come once in this part of the lease.
+HEARTBEAT = 2 / 3
+# Seconds. HoraeDB refuses a lock that lives shorter.
+SHORTEST_LOCK = 15
+# The one cluster name for which HoraeDB 2.1.0 handles its default schema in practice.
+USUAL_CLUSTER = "defaultCluster"
 
 
-def _present(topology: Topology) -> Found:
+@rule("inventory.members")
+def no_members(topology: Topology) -> Faults:
     if not topology.members:
-        yield Finding(
-            "inventory.members",
-            (),
-            "the inventory has no HoraeMeta member.",
-            "Add hosts to the group horaemeta (variable horaemeta_group).",
-        )
+        yield (), "the inventory has no HoraeMeta member.", "Add hosts to the group horaemeta (variable horaemeta_group)."
+
+
+@rule("inventory.nodes")
+def no_nodes(topology: Topology) -> Faults:
     if not topology.nodes:
-        yield Finding(
-            "inventory.nodes", (), "the inventory has no HoraeDB data node.", "Add hosts to the group horaedb (variable horaedb_group)."
+        yield (), "the inventory has no HoraeDB data node.", "Add hosts to the group horaedb (variable horaedb_group)."
+
+
+@rule("count.static")
+def static_count(topology: Topology) -> Faults:
+    """Too low: the nodes that come last stay empty for ever. Too high: no shard is ever assigned. Both measured."""
+    if topology.static:
+        yield from _wrong_counts(topology, [m.node_count for m in topology.members if m.node_count != len(topology.nodes)], "must be")
+
+
+@rule("count.dynamic")
+def dynamic_count(topology: Topology) -> Faults:
+    if not topology.static:
+        yield from _wrong_counts(topology, [m.node_count for m in topology.members if m.node_count > len(topology.nodes)], "must be at most")
+
+
+def _wrong_counts(topology: Topology, wrong: Sequence[int], limit: str) -> Faults:
+    inventory = len(topology.nodes)
+    for count in sorted(set(wrong)) if inventory else ():
+        yield (
+            hosts_of([member for member in topology.members if member.node_count == count]),
+            "DEFAULT_CLUSTER_NODE_COUNT is %d, and the inventory has %d data nodes; with %s topology it %s the number of data nodes."
+            % (count, inventory, topology.topology_type, limit),
+            "Set horaemeta_default_cluster_node_count to %d, or correct the group horaedb." % inventory,
         )
 
 
-def _node_count(topology: Topology) -> Found:
-    """Too low: the nodes that come last stay empty for ever. Too high: no shard is ever assigned. Both measured."""
-    inventory = len(topology.nodes)
-    rule, limit = ("count.static", "must be") if topology.static else ("count.dynamic", "must be at most")
-    for count in sorted({member.node_count for member in topology.members}):
-        wrong = count != inventory if topology.static else count > inventory
-        if wrong and inventory:
-            yield Finding(
-                rule,
-                hosts_of([member for member in topology.members if member.node_count == count]),
-                "DEFAULT_CLUSTER_NODE_COUNT is %d, and the inventory has %d data nodes; with %s topology it %s the number of data nodes."
-                % (count, inventory, topology.topology_type, limit),
-                "Set horaemeta_default_cluster_node_count to %d, or correct the group horaedb." % inventory,
-            )
-
-
-def _agreement(topology: Topology) -> Found:
+@rule("members.disagree")
+def members_disagree(topology: Topology) -> Faults:
     """The default cluster is made by whichever member leads first, with ITS configuration."""
-    for field, name in (
+    for field, variable in (
         ("node_count", "horaemeta_default_cluster_node_count"),
         ("shard_total", "horaemeta_default_cluster_shard_total"),
         ("topology_type", "horaemeta_topology_type"),
         ("cluster_name", "horaemeta_default_cluster_name"),
         ("root_path", "horaemeta_storage_root_path"),
-        ("http_port", "horaemeta_http_port"),
     ):
-        pairs = [(m.host, getattr(m, field)) for m in topology.members]
-        if len({value for _host, value in pairs}) > 1:
-            why = "members forward to the leader on their OWN http port" if field == "http_port" else "whichever leads first would win"
-            yield Finding(
-                "members.http-port" if field == "http_port" else "members.disagree",
-                hosts_of(topology.members),
-                "%s differs between the members (%s); %s." % (name, by_value(pairs), why),
-                "Give %s one value for all members." % name,
-            )
+        yield from _differing(topology, field, variable, "whichever leads first would win")
 
 
-def _topology_type(topology: Topology) -> Found:
-    if topology.members and topology.topology_type not in ("static", "dynamic", ""):
-        yield Finding(
-            "topology.type",
+@rule("members.http-port")
+def http_ports_disagree(topology: Topology) -> Faults:
+    yield from _differing(topology, "http_port", "horaemeta_http_port", "members forward to the leader on their OWN http port")
+
+
+def _differing(topology: Topology, field: str, variable: str, why: str) -> Faults:
+    pairs = [(m.host, getattr(m, field)) for m in topology.members]
+    if len({value for _host, value in pairs}) > 1:
+        yield (
             hosts_of(topology.members),
-            "TOPOLOGY_TYPE is %r; HoraeMeta knows static and dynamic, and with anything else it exits with code 0."
-            % topology.topology_type,
+            "%s differs between the members (%s); %s." % (variable, by_value(pairs), why),
+            "Give %s one value for all members." % variable,
+        )
+
+
+@rule("topology.type")
+def topology_type(topology: Topology) -> Faults:
+    if topology.members and topology.topology_type not in ("static", "dynamic", ""):
+        yield (
+            hosts_of(topology.members),
+            "TOPOLOGY_TYPE is %r; HoraeMeta knows static and dynamic, and with anything else it exits with code 0." % topology.topology_type,
             "Set horaemeta_topology_type to static or dynamic.",
         )
 
 
-def _dynamic_storage(topology: Topology) -> Found:
+@rule("dynamic.store")
+def dynamic_store(topology: Topology) -> Faults:
     """Dynamic topology moves shards between nodes; with local disks acknowledged rows were lost (measured)."""
-    if topology.topology_type != "dynamic":
-        return
-    for rule, what, variable, local in (
-        ("dynamic.store", "object store", "horaedb_object_store", [n for n in topology.nodes if n.store == "Local"]),
-        ("dynamic.wal", "WAL", "horaedb_wal", [n for n in topology.nodes if n.wal in ("Local", "RocksDB")]),
-    ):
-        if local:
-            kinds = by_value([(n.host, n.store if rule == "dynamic.store" else n.wal) for n in local])
-            yield Finding(
-                rule,
-                hosts_of(local),
-                "the %s is local (%s) while TOPOLOGY_TYPE is dynamic: shards move to nodes that don't have their data." % (what, kinds),
-                "Set %s to remote storage, or horaemeta_topology_type to static." % variable,
-            )
+    local = [(node, node.store) for node in topology.nodes if node.store == "Local"]
+    yield from _local_under_dynamic(topology, local, "object store", "horaedb_object_store")
 
 
-def _shards(topology: Topology) -> Found:
+@rule("dynamic.wal")
+def dynamic_wal(topology: Topology) -> Faults:
+    local = [(node, node.wal) for node in topology.nodes if node.wal in ("Local", "RocksDB")]
+    yield from _local_under_dynamic(topology, local, "WAL", "horaedb_wal")
+
+
+def _local_under_dynamic(topology: Topology, local: Sequence[Tuple[Node, str]], what: str, variable: str) -> Faults:
+    if local and topology.topology_type == "dynamic":
+        kinds = by_value([(node.host, kind) for node, kind in local])
+        yield (
+            hosts_of([node for node, _kind in local]),
+            "the %s is local (%s) while TOPOLOGY_TYPE is dynamic: shards move to nodes that don't have their data." % (what, kinds),
+            "Set %s to remote storage, or horaemeta_topology_type to static." % variable,
+        )
+
+
+@rule("shards.few")
+def few_shards(topology: Topology) -> Faults:
     if topology.members and 0 <= topology.shard_total < len(topology.nodes):
-        yield Finding(
-            "shards.few",
+        yield (
             hosts_of(topology.members),
             "DEFAULT_CLUSTER_SHARD_TOTAL is %d for %d data nodes: some nodes would never hold a shard."
             % (topology.shard_total, len(topology.nodes)),
@@ -126,109 +147,109 @@ def _dialled(url: str) -> Optional[Tuple[str, int]]:
     return None
 
 
-def _endpoint(topology: Topology) -> Found:
-    members = {_dialled(url) for member in topology.members for url in (member.client_url, member.etcd)}
+@rule("endpoint.url")
+def endpoint_url(topology: Topology) -> Faults:
     for node in topology.nodes if topology.members else ():
-        dialled = _dialled(node.meta_addr)
-        if dialled is None:
-            yield Finding(
-                "endpoint.url",
+        if _dialled(node.meta_addr) is None:
+            yield (
                 (node.host,),
                 "meta_addr would be %r; HoraeDB takes exactly one http://host:port." % node.meta_addr,
                 "Set horaedb_meta_endpoint to proxy, direct or http://host:port.",
             )
+
+
+@rule("endpoint.direct")
+def endpoint_direct(topology: Topology) -> Faults:
+    members = {_dialled(url) for member in topology.members for url in (member.client_url, member.etcd)} - {None}
+    for node in topology.nodes if len(topology.members) > 1 else ():
         # Whatever it is written as: the variable, its URL, horaedb_settings or the environment.
-        elif dialled in members and len(topology.members) > 1:
-            yield Finding(
-                "endpoint.direct",
+        if _dialled(node.meta_addr) in members:
+            yield (
                 (node.host,),
-                "meta_addr is %s, one of %d members: when it stops for 10 s, HoraeMeta forgets the shards of every node that has it."
-                % (node.meta_addr, len(topology.members)),
+                "meta_addr is %s, one of %d members: when it stops for %d s, HoraeMeta forgets the shards of every node that has it."
+                % (node.meta_addr, len(topology.members), FORGETS),
                 "Set horaedb_meta_endpoint to proxy, or to the http:// URL of a load balancer in front of all members.",
             )
 
 
-def _names(topology: Topology) -> Found:
-    for rule, field, here, there, why in (
-        (
-            "names.cluster",
-            "cluster_name",
-            topology.cluster,
-            "horaedb_cluster_name",
-            "HoraeDB panics at start when HoraeMeta doesn't know the cluster",
-        ),
-        ("names.root", "root_path", topology.root_path, "horaedb_etcd_root_path", "a mismatch switches failover off without a word"),
-    ):
-        differing = [n for n in topology.nodes if getattr(n, field) != here]
-        if differing and topology.members:
-            yield Finding(
-                rule,
-                hosts_of(differing),
-                "HoraeMeta says %r, HoraeDB says %s; %s." % (here, by_value([(n.host, repr(getattr(n, field))) for n in differing]), why),
-                "Leave %s at null, or set it to %r." % (there, here),
-            )
+@rule("names.cluster")
+def cluster_name(topology: Topology) -> Faults:
+    why = "HoraeDB panics at start when HoraeMeta doesn't know the cluster"
+    yield from _named_otherwise(topology, "cluster_name", topology.cluster, "horaedb_cluster_name", why)
+
+
+@rule("names.root")
+def root_path(topology: Topology) -> Faults:
+    why = "a mismatch switches failover off without a word"
+    yield from _named_otherwise(topology, "root_path", topology.root_path, "horaedb_etcd_root_path", why)
     if topology.members and topology.root_path and not topology.root_path.startswith("/"):
-        yield Finding(
-            "names.root",
+        yield (
             hosts_of(topology.members),
             "the root path %r must start with /." % topology.root_path,
             "Correct horaemeta_storage_root_path.",
         )
-    if topology.members and topology.cluster and topology.cluster != "defaultCluster":
-        yield Finding(
-            "names.default",
-            hosts_of(topology.members),
-            "the cluster is called %r; HoraeDB 2.1.0 handles its default schema only for defaultCluster in practice." % topology.cluster,
-            "Leave horaemeta_default_cluster_name at defaultCluster unless you have tried it.",
-            WARNING,
+
+
+def _named_otherwise(topology: Topology, field: str, here: str, variable: str, why: str) -> Faults:
+    differing = [n for n in topology.nodes if getattr(n, field) != here]
+    if differing and topology.members:
+        yield (
+            hosts_of(differing),
+            "HoraeMeta says %r, HoraeDB says %s; %s." % (here, by_value([(n.host, repr(getattr(n, field))) for n in differing]), why),
+            "Leave %s at null, or set it to %r." % (variable, here),
         )
 
 
-def _timing(topology: Topology) -> Found:
+@rule("names.default", WARNING)
+def unusual_cluster(topology: Topology) -> Faults:
+    if topology.members and topology.cluster and topology.cluster != USUAL_CLUSTER:
+        yield (
+            hosts_of(topology.members),
+            "the cluster is called %r; HoraeDB 2.1.0 handles its default schema only for %s in practice." % (topology.cluster, USUAL_CLUSTER),
+            "Leave horaemeta_default_cluster_name at %s unless you have tried it." % USUAL_CLUSTER,
+        )
+
+
+@rule("lock.ttl")
+def short_lock(topology: Topology) -> Faults:
     for node in topology.nodes:
-        if 0 <= node.lock_ttl < 15:
-            yield Finding(
-                "lock.ttl",
+        if 0 <= node.lock_ttl < SHORTEST_LOCK:
+            yield (
                 (node.host,),
-                "shard_lock_lease_ttl_sec is %d; HoraeDB refuses less than 15, and near its end a node that takes its own lock back panics."
-                % node.lock_ttl,
+                "shard_lock_lease_ttl_sec is %d; HoraeDB refuses less than %d, and near its end a node that takes its own lock back panics."
+                % (node.lock_ttl, SHORTEST_LOCK),
                 "Leave it at 30 (horaedb_settings.cluster_deployment.etcd_client.shard_lock_lease_ttl_sec).",
             )
-        try:
-            lease = seconds(node.lease)
-        except ValueError:
-            yield Finding(
-                "lease.duration",
+
+
+def _lease(node: Node) -> Optional[float]:
+    """Seconds, or None when it is no duration."""
+    try:
+        return seconds(node.lease)
+    except ValueError:
+        return None
+
+
+@rule("lease.duration")
+def lease_duration(topology: Topology) -> Faults:
+    for node in topology.nodes:
+        if _lease(node) is None:
+            yield (
                 (node.host,),
                 "the lease %r is not a duration: a text such as 3s or 1m30s, units d h m s ms in this order." % node.lease,
                 "Correct horaedb_settings.cluster_deployment.meta_client.lease.",
             )
-            continue
-        if lease >= 10:
-            yield Finding(
-                "lease.long",
+
+
+@rule("lease.long", WARNING)
+def long_lease(topology: Topology) -> Faults:
+    for node in topology.nodes:
+        lease = _lease(node)
+        if lease is not None and lease >= FORGETS:
+            apart = lease * HEARTBEAT
+            yield (
                 (node.host,),
-                "the lease is %s, so heartbeats are %.1f s apart; HoraeMeta forgets a node after 10 s of silence, so %s may only be away for %.1f s."
-                % (node.lease, lease * 2 / 3, node.host, max(0.0, 10 - lease * 2 / 3)),
+                "the lease is %s, so heartbeats are %.1f s apart; HoraeMeta forgets a node after %d s of silence, so %s may only be away for %.1f s."
+                % (node.lease, apart, FORGETS, node.host, max(0.0, FORGETS - apart)),
                 "Set horaedb_settings.cluster_deployment.meta_client.lease to 3s.",
-                WARNING,
             )
-
-
-RULES: Tuple[Callable[[Topology], Found], ...] = (
-    _present,
-    _node_count,
-    _agreement,
-    _topology_type,
-    _dynamic_storage,
-    _shards,
-    *placement_rules.RULES,
-    _endpoint,
-    _names,
-    _timing,
-)
-
-
-def problems(topology: Topology) -> List[Finding]:
-    """Every static finding, in the order of RULES."""
-    return [finding for rule in RULES for finding in rule(topology)]

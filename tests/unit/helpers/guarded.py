@@ -7,7 +7,7 @@ from typing import Any
 from ansible_collections.horaedb.cluster.plugins.module_utils.model.finding import Finding
 from ansible_collections.horaedb.cluster.plugins.plugin_utils.inventory.cluster_model import build
 from ansible_collections.horaedb.cluster.plugins.plugin_utils.inventory.variables import MEMBER_ROLES, NODE_ROLES
-from ansible_collections.horaedb.cluster.plugins.plugin_utils.preflight import settings_rules, topology_rules
+from ansible_collections.horaedb.cluster.plugins.plugin_utils.preflight import registry, settings_rules
 
 from tests.unit.helpers.model_inventory import MEMBERS, NODES, Changes, with_defaults
 
@@ -17,7 +17,7 @@ def judged(
 ) -> list[Finding]:
     of_members, of_nodes = with_defaults(start[0], members or {}, MEMBER_ROLES), with_defaults(start[1], nodes or {}, NODE_ROLES)
     built = build(of_members, of_nodes)
-    findings = built.unreadable or topology_rules.problems(built.topology)
+    findings = built.unreadable or registry.findings(registry.TOPOLOGY, built.topology)
     return findings + settings_rules.problems(built, of_members, of_nodes, built.explained(findings))
 
 

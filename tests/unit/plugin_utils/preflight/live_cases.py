@@ -17,8 +17,8 @@ from ansible_collections.horaedb.cluster.plugins.module_utils.health.observation
 from ansible_collections.horaedb.cluster.plugins.module_utils.model.finding import Finding
 from ansible_collections.horaedb.cluster.plugins.module_utils.records.assignment import Assignment
 from ansible_collections.horaedb.cluster.plugins.module_utils.records.downtime import Downtime
+from ansible_collections.horaedb.cluster.plugins.plugin_utils.preflight import registry
 from ansible_collections.horaedb.cluster.plugins.plugin_utils.preflight.host_state import HostState
-from ansible_collections.horaedb.cluster.plugins.plugin_utils.preflight.live_rules import problems
 
 from tests.unit.helpers.model_inventory import CLUSTER, DB, MEMBERS, META, NODES, REMOTE, Case, Changes, good
 
@@ -129,7 +129,7 @@ class LiveCase:
     def judged(self) -> list[Finding]:
         built = Case(self.name, {}, members=self.members, nodes=self.nodes).built()
         assert built.unreadable == []
-        return problems(built.topology, self.see(living()), self.states)
+        return registry.findings(registry.LIVING, built.topology, self.see(living()), self.states)
 
 
 DYNAMIC: Changes = {"*": {"horaemeta_topology_type": "dynamic"}}

@@ -9,11 +9,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
+from ansible_collections.horaedb.cluster.plugins.plugin_utils.preflight.host_rules import problems
 from ansible_collections.horaedb.cluster.plugins.plugin_utils.preflight.host_state import (
     HostState,
     by_host,
     parse,
-    problems,
     same_machine,
     script,
 )

@@ -13,7 +13,9 @@ GROUPS = {"all": ["m1", "d1", "x"], "horaemeta": ["m1"], "horaedb": ["d1"]}
 
 
 def of_variables(*names: str) -> list[tuple[str, str]]:
-    return [(finding.what, finding.change) for finding in inventory_rules.problems({"d1": names}, GROUPS, CLUSTER)]
+    found = inventory_rules.problems({"d1": names}, GROUPS, CLUSTER)
+    assert {finding.rule for finding in found} <= {"inventory.variable"}
+    return [(finding.what, finding.change) for finding in found]
 
 
 @pytest.mark.parametrize(
@@ -99,7 +101,7 @@ def test_a_group_that_the_inventory_names_otherwise() -> None:
 
 @pytest.mark.parametrize(("name", "refused"), [("linear", 0), ("ansible.builtin.linear", 0), ("debug", 0), ("mitogen_linear", 0), ("free", 1), ("host_pinned", 1)])
 def test_strategies(name: str, refused: int) -> None:
-    assert len(run_rules.strategy(name)) == refused
+    assert [finding.rule for finding in run_rules.strategy(name)] == ["run.strategy"] * refused
 
 
 @pytest.mark.parametrize(
@@ -110,5 +112,5 @@ def test_forks(voting: int, forks: int, refused: int) -> None:
     """Breaks when members that wait for each other are started one after the other, or a living cluster is refused for nothing."""
     members = tuple(MemberSeen("meta%d" % (n + 1), reachable=n < voting, etcd_healthy=n < voting, learner=False) for n in range(3))
     found = run_rules.forks(good(), Observation(members=members, nodes=()), forks)
-    assert len(found) == refused
+    assert [finding.rule for finding in found] == ["run.forks"] * refused
     assert not found or "2 members have to be started at once" in found[0].what

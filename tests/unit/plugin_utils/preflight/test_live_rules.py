@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 from ansible_collections.horaedb.cluster.plugins.module_utils.health.observation import Observation
 from ansible_collections.horaedb.cluster.plugins.module_utils.model.finding import errors
-from ansible_collections.horaedb.cluster.plugins.plugin_utils.preflight.live_rules import overtaken, problems
+from ansible_collections.horaedb.cluster.plugins.plugin_utils.preflight import registry
+from ansible_collections.horaedb.cluster.plugins.plugin_utils.preflight.live_rules import overtaken
 
 from tests.unit.helpers.model_inventory import Case, check
 from tests.unit.plugin_utils.preflight.live_cases import ACCEPTED, CASES, LiveCase, living, state
@@ -29,7 +30,7 @@ def test_the_same_is_found_in_an_observation_that_came_through_json() -> None:
     for case in CASES:
         built = Case(case.name, {}, members=case.members, nodes=case.nodes).built()
         travelled = Observation.from_dict(case.see(living()).to_dict())
-        assert problems(built.topology, travelled, case.states) == case.judged()
+        assert registry.findings(registry.LIVING, built.topology, travelled, case.states) == case.judged()
 
 
 def test_both_daemons_on_one_host_are_not_two_machines() -> None:
@@ -37,8 +38,8 @@ def test_both_daemons_on_one_host_are_not_two_machines() -> None:
     one = {"one": {"ansible_host": "192.0.2.10"}}
     built = Case("standalone", {}, start=(one, one)).built()
     down = Observation((), ())
-    assert problems(built.topology, down, {"one": state("one", member_holds=False)}) == []
-    lost = problems(built.topology, down, {"one": state("one", member_holds=False, node_holds=True)})
+    assert registry.findings(registry.LIVING, built.topology, down, {"one": state("one", member_holds=False)}) == []
+    lost = registry.findings(registry.LIVING, built.topology, down, {"one": state("one", member_holds=False, node_holds=True)})
     check(lost, {"data.members-empty": {"one"}}, ["one"])
 
 

@@ -6,15 +6,15 @@ import ast
 import pathlib
 import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
-from ansible_collections.horaedb.cluster.plugins.module_utils.model.finding import WARNING, Finding
+from ansible_collections.horaedb.cluster.plugins.module_utils.model.finding import WARNING, Finding, Rule
 from ansible_collections.horaedb.cluster.plugins.module_utils.storage import directory_checks, object_store_checks, wal_checks
-from ansible_collections.horaedb.cluster.plugins.plugin_utils.preflight import storage_rules
-from ansible_collections.horaedb.cluster.plugins.plugin_utils.preflight.storage_rules import Looked, claim, problems, remote_hosts
+from ansible_collections.horaedb.cluster.plugins.plugin_utils.preflight import registry, storage_rules
+from ansible_collections.horaedb.cluster.plugins.plugin_utils.preflight.storage_rules import Looked, claim, remote_hosts, reported
 
 ROOT = pathlib.Path(__file__).resolve().parents[4]
 sys.path.append(str(ROOT / "tests" / "unit" / "model"))
@@ -117,6 +117,10 @@ LET_THROUGH = [
 ]
 
 
+def problems(look: Looked) -> list[Finding]:
+    return reported(look) + registry.findings(registry.STORAGE, look)
+
+
 @pytest.mark.parametrize("case", REFUSED, ids=str)
 def test_refused(case: Case) -> None:
     found = problems(case.look)
@@ -131,11 +135,11 @@ def test_let_through(case: Case) -> None:
     assert problems(case.look) == []
 
 
-@pytest.mark.parametrize("rule", storage_rules.RULES, ids=lambda rule: rule.__name__)
-def test_the_table_misses_each_rule(rule: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("rule", registry.STORAGE, ids=lambda rule: rule.id)
+def test_the_table_misses_each_rule(rule: Rule, monkeypatch: pytest.MonkeyPatch) -> None:
     """A guard without one of its rules must fail its rows."""
-    own = {case.name for case in REFUSED if list(rule(case.look))}
-    monkeypatch.setattr(storage_rules, "RULES", tuple(other for other in storage_rules.RULES if other is not rule))
+    own = {case.name for case in REFUSED if rule(case.look)}
+    monkeypatch.setattr(registry, "STORAGE", tuple(other for other in registry.STORAGE if other is not rule))
     assert own
     assert {case.name for case in REFUSED if [finding.rule for finding in problems(case.look)] != list(case.rules)} == own
 

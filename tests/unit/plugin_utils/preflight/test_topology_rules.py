@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.horaedb.cluster.plugins.module_utils.model.finding import Finding, errors
-from ansible_collections.horaedb.cluster.plugins.plugin_utils.preflight import topology_rules
+from ansible_collections.horaedb.cluster.plugins.module_utils.model.finding import WARNING, Finding, errors
+from ansible_collections.horaedb.cluster.plugins.plugin_utils.preflight import registry
 
 from tests.unit.helpers.model_inventory import Case, check
 from tests.unit.plugin_utils.preflight.placement_cases import STANDALONE
 from tests.unit.plugin_utils.preflight.static_cases import ACCEPTED, CASES, UNREADABLE
 
-WARNINGS = {"members.even", "names.default", "lease.long"}
+WARNINGS = {rule.id for rule in registry.RULES if rule.severity == WARNING}
 
 
 def judged(case: Case) -> list[Finding]:
     built = case.built()
-    return built.explained(built.unreadable or topology_rules.problems(built.topology))
+    return built.explained(built.unreadable or registry.findings(registry.TOPOLOGY, built.topology))
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
@@ -36,7 +36,7 @@ def test_only_warnings_let_the_run_go_on(case: Case) -> None:
 @pytest.mark.parametrize("case", UNREADABLE, ids=str)
 def test_an_unreadable_value_breaks_no_other_rule(case: Case) -> None:
     """The rules are not asked then, but a caller that does ask them gets findings and no exception."""
-    topology_rules.problems(case.built().topology)
+    registry.findings(registry.TOPOLOGY, case.built().topology)
 
 
 def test_every_finding_at_once() -> None:

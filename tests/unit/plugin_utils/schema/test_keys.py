@@ -188,7 +188,6 @@ def test_a_later_version_is_data(tmp_path: pathlib.Path, monkeypatch: pytest.Mon
 
 def test_every_rule_between_keys_is_asked_for() -> None:
     assert {name for daemon in DAEMONS for name in load(daemon, "2.1.0").rules} == set(rules.RULES)
-    assert settings_rules.WARNINGS < settings_rules.IDS
 
 
 parts = st.fixed_dictionaries({}, optional={unit: st.integers(0, 999) for unit in ("d", "h", "m", "s", "ms")})
