@@ -19,6 +19,8 @@ PREFIXES = ("horaedb_", "horaemeta_", "horae_", "meta_proxy_", "shard_keeper_")
 # How alike a name has to be to one of ours, from 0 to 1, to be taken for a misspelt one. Of all names with two letters exchanged or one lost
 # in our options the least alike has 0.93; `horaedb_spare` is 0.74 like `horaedb`.
 ALIKE = 0.85
+# One with our prefix is refused anyway: this much is enough to be named as what was meant.
+ALIKE_WITH_PREFIX = 0.6
 # Of letters that ours begin with: comparing names is slow, and a host has hundreds that are Ansible's.
 FIRST = ("h", "m", "s")
 
@@ -45,7 +47,7 @@ def unknown_variable(names: Mapping[str, Collection[str]]) -> Faults:
                 hosts.setdefault(name, []).append(host)
     for name in sorted(hosts):
         reserved = next((prefix for prefix in PREFIXES if name.startswith(prefix)), None)
-        alike = difflib.get_close_matches(name, ours, 1, 0.6 if reserved else ALIKE)
+        alike = difflib.get_close_matches(name, ours, 1, ALIKE_WITH_PREFIX if reserved else ALIKE)
         if reserved is None and not alike:
             continue
         own = "A variable of your own needs a name that doesn't begin with %s." % reserved if reserved else "Else give it another name."

@@ -97,7 +97,14 @@ def test_every_rule_is_broken_on_its_own_account() -> None:
 
 @pytest.mark.parametrize(
     ("text", "there"),
-    [('rule == "store.key"', True), ("[store.key] db1: no", True), ("rule: store.key", True), ("%s.store.key_id", False), ("store.key(name)", False), ("store.keys", False)],
+    [
+        ('rule == "store.key"', True),
+        ("[store.key] db1: no", True),
+        ("rule: store.key", True),
+        ("%s.store.key_id", False),
+        ("store.key(name)", False),
+        ("store.keys", False),
+    ],
 )
 def test_an_id_is_known_from_a_name_that_is_like_it(text: str, there: bool) -> None:
     assert named(text, "store.key") == there
