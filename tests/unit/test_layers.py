@@ -16,19 +16,11 @@ HOSTS, CONTROLLER = "module_utils", "plugin_utils"
 # Each package, or file that is in none, and which of those before it it imports: so there is no cycle among them.
 LAYERS: Mapping[str, tuple[str, ...]] = {
     "module_utils.errors": (),
-    "module_utils.errors": (),
-    "module_utils.common": ("module_utils.errors", "module_utils.errors"),
+    "module_utils.common": ("module_utils.errors",),
     "module_utils.model": (),
-    "module_utils.api": ("module_utils.errors", "module_utils.errors", "module_utils.common", "module_utils.model"),
-    "module_utils.records": (
-        "module_utils.errors",
-        "module_utils.errors",
-        "module_utils.common",
-        "module_utils.model",
-        "module_utils.api",
-    ),
+    "module_utils.api": ("module_utils.errors", "module_utils.common", "module_utils.model"),
+    "module_utils.records": ("module_utils.errors", "module_utils.common", "module_utils.model", "module_utils.api"),
     "module_utils.health": (
-        "module_utils.errors",
         "module_utils.errors",
         "module_utils.common",
         "module_utils.model",
@@ -37,7 +29,6 @@ LAYERS: Mapping[str, tuple[str, ...]] = {
     ),
     "module_utils.leadership": (
         "module_utils.errors",
-        "module_utils.errors",
         "module_utils.common",
         "module_utils.model",
         "module_utils.api",
@@ -45,7 +36,6 @@ LAYERS: Mapping[str, tuple[str, ...]] = {
         "module_utils.health",
     ),
     "module_utils.repair": (
-        "module_utils.errors",
         "module_utils.errors",
         "module_utils.common",
         "module_utils.model",
@@ -56,7 +46,6 @@ LAYERS: Mapping[str, tuple[str, ...]] = {
     ),
     "module_utils.verification": (
         "module_utils.errors",
-        "module_utils.errors",
         "module_utils.common",
         "module_utils.model",
         "module_utils.api",
@@ -64,13 +53,8 @@ LAYERS: Mapping[str, tuple[str, ...]] = {
         "module_utils.health",
         "module_utils.leadership",
     ),
-    "module_utils.service": (
-        "module_utils.errors",
-        "module_utils.errors",
-        "module_utils.common",
-        "module_utils.leadership",
-    ),
-    "module_utils.storage": ("module_utils.errors", "module_utils.errors", "module_utils.model", "module_utils.api"),
+    "module_utils.service": ("module_utils.errors", "module_utils.common", "module_utils.leadership"),
+    "module_utils.storage": ("module_utils.errors", "module_utils.model", "module_utils.api"),
     "plugin_utils.operation": ("module_utils.records",),
     "plugin_utils.render": (
         "module_utils.common",
@@ -86,7 +70,7 @@ LAYERS: Mapping[str, tuple[str, ...]] = {
         "plugin_utils.operation",
         "plugin_utils.inventory",
     ),
-    "plugin_utils.service": ("module_utils.errors", "module_utils.errors", "module_utils.service"),
+    "plugin_utils.service": ("module_utils.errors", "module_utils.service"),
     "plugin_utils.preflight": (
         "module_utils.common",
         "module_utils.model",
@@ -101,7 +85,6 @@ LAYERS: Mapping[str, tuple[str, ...]] = {
         "plugin_utils.artifacts",
     ),
     "plugin_utils.adopt": (
-        "module_utils.errors",
         "module_utils.errors",
         "module_utils.service",
         "plugin_utils.inventory",
