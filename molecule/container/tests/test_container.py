@@ -6,8 +6,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from lab.reports import ONLY_SIMULATORS
 from tests.support import canary
 from tests.support.cluster import Cluster, until
+from tests.support.hangs import Hangs
+from tests.support.keys import Keys
+from tests.support.load import daemons_of
 from tests.support.operator import Operator
 from tests.support.rows import Rows
 from tests.support.services import Process, process
@@ -68,6 +74,21 @@ def _same(host: Any, before: Mapping[str, Process]) -> str | None:
     pids = {daemon: host.check_output("systemctl show --property=MainPID --value %s", daemon) for daemon in before}
     left = [daemon for daemon, pid in pids.items() if pid in ("0", str(before[daemon].pid))]
     return "%s didn't come back" % ", ".join(left) if left else None
+
+
+def test_a_member_that_hangs_in_its_container_is_killed_there(cluster: Cluster, rows: Rows, on: Callable[[str], Any]) -> None:
+    """Breaks when the keeper's kill reaches the container's client and not the member, which goes on hanging, or keeps the next one from its ports."""
+    if daemons_of(cluster) == "real":
+        pytest.skip(ONLY_SIMULATORS + ": a leader that hangs when it is asked to")
+    rows.write()
+    view, hangs = cluster.assert_whole(), Hangs(cluster, Keys(cluster), on)
+    with hangs.met("one"):
+        on("one").check_output("kill -KILL %s", daemon_pid(on("one"), "horaemeta"))
+        until(hangs.uncured, 60)
+        until(cluster.problem, 45)
+    assert cluster.assert_whole() == view
+    assert on("one").check_output("pgrep --count --uid %s --full '[-]server --config'", "horaemeta") == "1"
+    rows.assert_kept()
 
 
 def test_a_container_may_do_nothing_that_its_daemon_does_not_need(on: Callable[[str], Any]) -> None:
