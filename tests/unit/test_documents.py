@@ -20,7 +20,10 @@ DOCUMENTS = (
     *sorted((ROOT / "roles").glob("*/README.md")),
 )
 # A path of the repository begins with one of these. Named here, so that a path stays one when its folder has gone.
-FOLDERS = ("changelogs", "docs", "inventories", "lab", "meta", "molecule", "playbooks", "plugins", "roles", "tests", ".ci", ".collections", ".config")
+FOLDERS = (
+    *("LICENSES", "changelogs", "docs", "inventories", "lab", "meta", "molecule", "playbooks", "plugins", "roles", "tests"),
+    *(".ci", ".collections", ".config"),
+)
 FILES = re.compile(r"[A-Z][A-Z_]+\.(?:md|rst)|(?:galaxy|site)\.yml|ansible\.cfg|pyproject\.toml|requirements[\w-]*\.txt|Makefile|LICENSE")
 # Made by whoever reads the document.
 MADE = ("inventories/mine", "inventories/lab/hosts.yml", "changelogs/fragments")

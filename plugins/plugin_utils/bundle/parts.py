@@ -30,6 +30,7 @@ PARTS = (
     "CONTRIBUTING.md",
     "LICENSE",
     "README.md",
+    "REUSE.toml",
     "SECURITY.md",
     "ansible.cfg",
     "bindep.txt",
@@ -37,7 +38,7 @@ PARTS = (
     "requirements.txt",
     "site.yml",
 )
-FOLDERS = ("changelogs", "docs", "meta", "playbooks", "plugins", "roles")
+FOLDERS = ("LICENSES", "changelogs", "docs", "meta", "playbooks", "plugins", "roles")
 INVENTORIES = ("standalone", "cluster", "dynamic")
 
 
