@@ -12,7 +12,10 @@ from lab.paths import CACHE, ROOT
 
 MADE_IN_CHECKOUT = ("build", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis", ".ansible", "tests/output")
 # By name and not the whole folder: the collection keeps downloaded binaries there too, for playbooks that are no demo.
-MADE_IN_CACHE = ("labs", "venv-demo-*", "venv-test-*", "tools", "ansible-test", "sanity-*", "image-*", "tools-*", "wheels-*", "kafka-*", ".*.lock")
+MADE_IN_CACHE = (
+    *("labs", "venv-demo-*", "venv-test-*", "venv-core-*", "tools", "ansible-test"),
+    *("sanity-*", "image-*", "tools-*", "wheels-*", "kafka-*", ".*.lock"),
+)
 LEFT = "left: Debian packages that were installed, and the kernel's limit on inotify instances where it was raised"
 
 

@@ -21,12 +21,14 @@ class Context:
     # None: the user sees all of it at once.
     output: Optional[IO[str]] = None
 
-    def exit_code(self, *argv: str, cwd: Path = ROOT, extra: Optional[Mapping[str, str]] = None) -> int:
-        line = f"$ {' '.join(argv)}"
+    def tell(self, line: str) -> None:
         if self.output:
             print(line, file=self.output, flush=True)
         else:
             say(line)
+
+    def exit_code(self, *argv: str, cwd: Path = ROOT, extra: Optional[Mapping[str, str]] = None) -> int:
+        self.tell(f"$ {' '.join(argv)}")
         program = str(self.bin_folder / argv[0]) if (self.bin_folder / argv[0]).exists() else argv[0]
         environment = {**self.variables, **(extra or {})}
         return watched.call([program, *argv[1:]], cwd=cwd, env=environment, deadline=self.deadline, output=self.output)

@@ -10,13 +10,12 @@ import tempfile
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from lab import dockerd, image, kafka, packages, recipe
+from lab import cores, dockerd, image, kafka, packages, recipe, venvs
 from lab.console import LabError, run, say
 from lab.paths import CACHE, ROOT, TOOLS, TOOLS_BIN, locked
 
 REQUIREMENTS = {"demo": ROOT / "requirements.txt", "test": ROOT / "requirements-test.txt"}
 OLDEST_PYTHON = (3, 11)
-PIP_TIMEOUT = 1200
 # What can be asked for; a linter needs no hosts and shall not wait for an engine.
 VENV, ENGINE, TOOL, REGISTRY, WHEELS = "venv", "engine", "tools", "registry", "wheels"
 EVERYTHING = (VENV, ENGINE, TOOL)
@@ -28,15 +27,13 @@ TOOL_PACKAGES = {
 # The Python of a lab host, which is the controller where there is no network.
 PYTHONS = {"bookworm": "3.11", "bullseye": "3.9", "trixie": "3.13"}
 KAFKA = "kafka"
+CORES = "cores"
 
 
 def _suitable_python() -> str:
-    if sys.version_info >= OLDEST_PYTHON:
-        return sys.executable
-    for minor in range(13, OLDEST_PYTHON[1] - 1, -1):
-        found = shutil.which(f"python3.{minor}")
-        if found:
-            return found
+    found = venvs.find_python(OLDEST_PYTHON)
+    if found:
+        return found
     wanted = ".".join(map(str, OLDEST_PYTHON))
     raise LabError(f"ansible-core needs Python {wanted} or newer on this machine; {sys.executable} is {sys.version.split()[0]}: install python{wanted}")
 
@@ -45,25 +42,6 @@ def venv_path(purpose: str) -> Path:
     """Named after what is in it, so that changed requirements are another environment and nothing has to be updated."""
     content = REQUIREMENTS[purpose].read_bytes() + _suitable_python().encode() + sys.version.encode()
     return CACHE / f"venv-{purpose}-{hashlib.sha256(content).hexdigest()[:10]}"
-
-
-def _is_complete(venv: Path) -> bool:
-    return (venv / ".complete").exists()
-
-
-def _can_make_venvs(python: str) -> bool:
-    return run([python, "-c", "import ensurepip, venv"], check=False).returncode == 0
-
-
-def _make_venv(venv: Path, requirements: Path) -> None:
-    python = _suitable_python()
-    say(f"installing what {requirements.name} lists into {venv}")
-    if venv.exists():
-        shutil.rmtree(venv)
-    run([python, "-m", "venv", str(venv)])
-    pip = [str(venv / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "--quiet"]
-    run([*pip, "install", "--requirement", str(requirements)], timeout=PIP_TIMEOUT)
-    (venv / ".complete").touch()
 
 
 def wheels_path(distro: str) -> Path:
@@ -75,13 +53,13 @@ def wheels_path(distro: str) -> Path:
 def _make_wheels(distro: str) -> None:
     target = wheels_path(distro)
     say(f"fetching Ansible's wheels for Python {PYTHONS[distro]} into {target}, for a host without a network")
-    pip = [str(venv_path("test") / "bin" / "python"), "-m", "pip", "--disable-pip-version-check"]
+    pip = venvs.pip(venv_path("test"))
     with tempfile.TemporaryDirectory(prefix="wheels-", dir=CACHE) as folder:
         pins = Path(folder) / "constraints"
         pins.write_text(run([*pip, "list", "--format=freeze"], timeout=60).stdout)
         wheels = Path(folder) / "wheels"
         kind = ["--only-binary=:all:", "--python-version", PYTHONS[distro], "--constraint", str(pins)]
-        run([*pip, "download", "--dest", str(wheels), *kind, "--requirement", str(REQUIREMENTS["demo"]), "pip"], timeout=PIP_TIMEOUT)
+        run([*pip, "download", "--dest", str(wheels), *kind, "--requirement", str(REQUIREMENTS["demo"]), "pip"], timeout=venvs.PIP_TIMEOUT)
         wheels.rename(target)
 
 
@@ -109,7 +87,7 @@ def _fetch_tools(tool: str) -> None:
 
 def _missing_packages(purpose: str, parts: Collection[str], distro: str) -> dict[str, str]:
     missing = {}
-    if VENV in parts and not _is_complete(venv_path(purpose)) and not _can_make_venvs(_suitable_python()):
+    if VENV in parts and not venvs.is_complete(venv_path(purpose)) and not venvs.can_make(_suitable_python()):
         missing["python3-venv"] = "Ansible goes into an environment of its own"
     if ENGINE in parts:
         if shutil.which("ssh-keygen") is None:
@@ -132,10 +110,10 @@ def ensure(purpose: str, parts: Collection[str] = EVERYTHING) -> Path:
     if ENGINE in parts:
         dockerd.ensure()
     packages.install(_missing_packages(purpose, parts, distro))
-    if VENV in parts and not _is_complete(venv):
-        with locked(venv.name):
-            if not _is_complete(venv):
-                _make_venv(venv, REQUIREMENTS[purpose])
+    if VENV in parts:
+        venvs.ensure(venv, _suitable_python(), REQUIREMENTS[purpose])
+    if CORES in parts:
+        cores.ensure()
     for tool in [tool for tool in TOOL_PACKAGES if tool in parts and not _has(tool)]:
         with locked("tools"):
             if not _has(tool):

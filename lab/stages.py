@@ -10,7 +10,7 @@ from typing import Optional
 from lab import artifact, sanity
 from lab.console import LabError
 from lab.context import Context
-from lab.environment import ENGINE, KAFKA, REGISTRY, TOOL, VENV, WHEELS
+from lab.environment import CORES, ENGINE, KAFKA, REGISTRY, TOOL, VENV, WHEELS
 from lab.model import Lab
 from lab.paths import ROOT
 
@@ -116,7 +116,7 @@ def every_stage() -> list[Stage]:
         Stage("lint", _lint, 300, tests=False, beside=True),
         Stage("unit", _pytest("tests/unit", "tests/simulator"), 900, (VENV, TOOL, KAFKA), beside=True),
         Stage("sanity", sanity.check, 600, beside=True),
-        Stage("build", artifact.check, 120, tests=False, beside=True),
+        Stage("build", artifact.check, 300, (VENV, CORES), tests=False, beside=True),
         # Only real data nodes talk to a real Kafka.
         Stage("contract", _contract, 900, (VENV, TOOL, KAFKA) if os.environ.get("HORAE_DB_BIN") else (VENV, TOOL), binaries=True),
         Stage("hosts", _pytest("tests/hosts"), 900, (VENV, ENGINE), lab=Lab("hosts-daemon"), beside=True),
