@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import tarfile
 import tempfile
-from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from collections.abc import Iterable
 from pathlib import Path
 
-from lab import cores, environment
+from lab import cores
 from lab.console import LabError
 from lab.context import Context
 from lab.paths import ROOT
@@ -35,17 +34,6 @@ def _built(context: Context, folder: Path) -> Path:
     return archive
 
 
-def _contexts(context: Context) -> Iterator[Context]:
-    """One for each ansible-core that this machine has a Python for; of the others it is said that they aren't tried, and why."""
-    yield context
-    for core in cores.OTHERS:
-        bin_folder = core.bin_folder()
-        if bin_folder is None:
-            context.tell(core.not_tried())
-        else:
-            yield replace(context, bin_folder=bin_folder, variables=environment.variables(bin_folder))
-
-
 def playbooks(installed: Path) -> list[str]:
     return [f"horaedb.cluster.{path.stem}" for path in sorted((installed / "ansible_collections/horaedb/cluster/playbooks").glob("*.yml"))]
 
@@ -68,7 +56,7 @@ def _install_and_load(context: Context, archive: Path, folder: Path) -> None:
 def check(context: Context) -> None:
     with tempfile.TemporaryDirectory(prefix="artifact-") as name:
         archive = _built(context, Path(name))
-        for number, one in enumerate(_contexts(context)):
+        for number, one in enumerate((context, *cores.contexts(context))):
             folder = Path(name) / str(number)
             folder.mkdir()
             _install_and_load(one, archive, folder)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Optional
 
@@ -20,6 +20,11 @@ class Context:
     deadline: float
     # None: the user sees all of it at once.
     output: Optional[IO[str]] = None
+
+    def of(self, bin_folder: Path) -> Context:
+        """The same with the programs of another environment."""
+        path = self.variables["PATH"].replace(str(self.bin_folder), str(bin_folder), 1)
+        return replace(self, bin_folder=bin_folder, variables={**self.variables, "PATH": path, "VIRTUAL_ENV": str(bin_folder.parent)})
 
     def tell(self, line: str) -> None:
         if self.output:

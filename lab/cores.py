@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
 
 from lab import venvs
+from lab.context import Context
 from lab.paths import CACHE, ROOT
 
 REQUIREMENTS = ROOT / "requirements.txt"
@@ -45,3 +47,13 @@ OTHERS = (Core("2.20.10"), Core("2.21.5"))
 def ensure() -> None:
     for core in OTHERS:
         core.ensure()
+
+
+def contexts(context: Context) -> Iterator[Context]:
+    """One for each that this machine has a Python for; of the others it is said that they aren't tried, and why."""
+    for core in OTHERS:
+        bin_folder = core.bin_folder()
+        if bin_folder is None:
+            context.tell(core.not_tried())
+        else:
+            yield context.of(bin_folder)

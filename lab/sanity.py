@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from lab import cores
 from lab.console import LabError
 from lab.context import Context
 from lab.paths import CACHE, ROOT
@@ -49,4 +50,10 @@ def check(context: Context) -> None:
             context.call("ansible-test", "sanity", *options, cwd=copy, extra={"HOME": str(HOME)})
         finally:
             for report in (copy / "tests" / "output" / "junit").glob("*.xml"):
-                shutil.copy(report, context.reports)
+                # Each ansible-core gives its reports the same names.
+                shutil.copy(report, context.reports / f"{context.bin_folder.parent.name}-{report.name}")
+
+
+def check_other_cores(context: Context) -> None:
+    for one in cores.contexts(context):
+        check(one)

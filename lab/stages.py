@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Optional
 
-from lab import artifact, sanity
+from lab import artifact, reference, sanity
 from lab.console import LabError
 from lab.context import Context
 from lab.environment import CORES, ENGINE, KAFKA, REGISTRY, TOOL, VENV, WHEELS
@@ -35,6 +35,8 @@ TYPED = [
         for name in ("topology_rules", "placement_rules", "live_rules", "storage_rules", "run_rules", "inputs", "host_state", "host_rules")
     ),
 ]
+# Of antsibull-nox.toml. docs-check needs an environment of its own, so its command is called.
+NOX_SESSIONS = ("extra-checks", "license-check")
 # A test that hangs shows where, before the stage's time is over.
 PYTEST = ("pytest", "-p", "no:cacheprovider", "--quiet", "--durations=5", "-o", "faulthandler_timeout=120")
 
@@ -45,6 +47,7 @@ class Stage:
 
     `whole`: no test of it may be skipped, but for what only simulators play where real binaries run.
     `beside`: may run while another one does, because none of its tests measures what the machine can do.
+    `asked`: runs only when it is named.
     """
 
     name: str
@@ -56,6 +59,7 @@ class Stage:
     lab: Optional[Lab] = None
     beside: bool = False
     whole: bool = False
+    asked: bool = False
 
 
 def _lint(context: Context) -> None:
@@ -63,7 +67,11 @@ def _lint(context: Context) -> None:
         ("ruff", "check", "--no-cache", "."),
         ("mypy", "--strict", "plugins/module_utils", *TYPED),
         ("mypy", "--strict", "lab"),
+        ("yamllint", "--strict", "."),
         ("ansible-lint", "--offline", "--strict"),
+        reference.LINTER,
+        # Without environments of its own: the versions are those of requirements-test.txt, and nothing is fetched.
+        ("nox", "--no-venv", "-e", *NOX_SESSIONS),
     )
     # All of them, so that one run shows every finding.
     # ansible-lint would find a copy of the collection in the user's own folder, which is of some other day.
@@ -116,6 +124,8 @@ def every_stage() -> list[Stage]:
         Stage("lint", _lint, 300, tests=False, beside=True),
         Stage("unit", _pytest("tests/unit", "tests/simulator"), 900, (VENV, TOOL, KAFKA), beside=True),
         Stage("sanity", sanity.check, 600, beside=True),
+        # Some 100 s of processor time for each ansible-core when its tools are not there yet, which make test has not.
+        Stage("sanity-cores", sanity.check_other_cores, 1200, (VENV, CORES), asked=True),
         Stage("build", artifact.check, 300, (VENV, CORES), tests=False, beside=True),
         # Only real data nodes talk to a real Kafka.
         Stage("contract", _contract, 900, (VENV, TOOL, KAFKA) if os.environ.get("HORAE_DB_BIN") else (VENV, TOOL), binaries=True),
@@ -125,9 +135,9 @@ def every_stage() -> list[Stage]:
 
 
 def select(stages: Sequence[Stage], wanted: Sequence[str]) -> list[Stage]:
-    """All stages, or the named ones in their usual order; `molecule` means all of its scenarios."""
+    """All stages that need no asking, or the named ones in their usual order; `molecule` means all of its scenarios."""
     if not wanted:
-        return list(stages)
+        return [stage for stage in stages if not stage.asked]
     chosen = [stage for stage in stages if stage.name in wanted or stage.name.split(":")[0] in wanted]
     names = {stage.name for stage in chosen} | {stage.name.split(":")[0] for stage in chosen}
     unknown = [name for name in wanted if name not in names]

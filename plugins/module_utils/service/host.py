@@ -211,7 +211,7 @@ class TargetHost:
     def run_as(self, user: str, group: str, argv: Sequence[str], limit: float) -> Ran:
         """As `user` where that exists, as root otherwise."""
         try:
-            process = subprocess.Popen(
+            process = subprocess.Popen(  # pylint: disable=ansible-bad-function
                 argv,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,

@@ -63,7 +63,7 @@ def test_a_core_without_its_python_is_said_not_to_be_tried(
     monkeypatch.setattr(cores, "OTHERS", (NO_PYTHON,))
     context = Context(tmp_path, {}, tmp_path, time.monotonic() + 9)
     cores.ensure()
-    assert list(artifact._contexts(context)) == [context]
+    assert list(cores.contexts(context)) == []
     wanted = f"3.{venvs.NEWEST_MINOR + 1}"
     assert capsys.readouterr().out == f"ansible-core 2.99.0 is not tried: it needs Python {wanted} or newer, and PATH has none\n"
 
@@ -77,11 +77,9 @@ def test_a_core_is_tried_with_its_own_programs(monkeypatch: pytest.MonkeyPatch, 
     cores.ensure()
     [[venv, python, requirements, pin]] = asked
     assert (python, requirements, pin) == (sys.executable, ROOT / "requirements.txt", "ansible-core==2.99.0")
-    context = Context(tmp_path, {"PATH": "/nowhere"}, tmp_path, time.monotonic() + 9)
-    [own, other] = artifact._contexts(context)
-    assert own is context
+    [other] = cores.contexts(Context(tmp_path / "bin", {"PATH": f"{tmp_path}/bin:/usr/bin"}, tmp_path, time.monotonic() + 9))
     assert other.bin_folder == pathlib.Path(str(venv)) / "bin"
-    assert other.variables["PATH"].split(":")[0] == str(other.bin_folder)
+    assert other.variables["PATH"] == f"{other.bin_folder}:/usr/bin"
 
 
 def test_every_release_that_is_allowed_is_tried() -> None:

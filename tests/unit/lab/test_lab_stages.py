@@ -147,10 +147,12 @@ def test_only_the_family_is_ended() -> None:
 
 
 def test_stages_are_chosen_by_name() -> None:
-    known = [Stage(name, runs_nothing, 9) for name in ("lint", "unit", "molecule:default", "molecule:guards")]
-    chosen = {wanted: [stage.name for stage in stages.select(known, wanted)] for wanted in ((), ("unit", "lint"), ("molecule",), ("molecule:guards",))}
+    known = [Stage(name, runs_nothing, 9, asked=name == "asked") for name in ("lint", "unit", "asked", "molecule:default", "molecule:guards")]
+    names = ((), ("asked",), ("unit", "lint"), ("molecule",), ("molecule:guards",))
+    chosen = {wanted: [stage.name for stage in stages.select(known, wanted)] for wanted in names}
     assert chosen == {
         (): ["lint", "unit", "molecule:default", "molecule:guards"],
+        ("asked",): ["asked"],
         ("unit", "lint"): ["lint", "unit"],
         ("molecule",): ["molecule:default", "molecule:guards"],
         ("molecule:guards",): ["molecule:guards"],
