@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,7 +38,7 @@ class Core:
 
     def _venv(self, python: str) -> Path:
         """Named after what is in it, as the environment of the tests."""
-        content = REQUIREMENTS.read_bytes() + python.encode()
+        content = REQUIREMENTS.read_bytes() + python.encode() + sys.version.encode()
         return CACHE / f"venv-core-{self.version}-{hashlib.sha256(content).hexdigest()[:10]}"
 
 
