@@ -41,7 +41,7 @@ class ActionModule(ActionBase):
         )
         host = args["host"] or variables["inventory_hostname"]
         read = Variables(self._task, variables, self._loader)
-        refused = run_rules.strategy(read.strategy)
+        refused = list(run_rules.strategy(read.strategy))
         if refused:
             return dict(result, failed=True, msg=report(refused))
         try:

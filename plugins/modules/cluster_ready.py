@@ -134,7 +134,8 @@ EXAMPLES = r"""
 
 RETURN = r"""
 kind:
-  description: What ended the task, for programs; the sentence is C(msg). One of V(option), V(cluster.not_ready), V(lock.lost), or V(call.unreachable) and the like.
+  description:
+    - What ended the task, for programs; the sentence is C(msg). One of V(option), V(cluster.not_ready), V(lock.lost), or V(call.unreachable) and the like.
   returned: failure
   type: str
 assignment:
