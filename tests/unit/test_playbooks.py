@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
+from jinja2 import Environment, TemplateSyntaxError
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PLAYBOOKS = sorted(path for path in (ROOT / "playbooks").glob("*.yml") if path.name != "bundle.yml")
@@ -54,3 +55,29 @@ def test_no_template_has_a_text_that_changes_by_itself() -> None:
     """Breaks when ansible_managed, which may have several lines or the time, gets into a file: each would be another generation."""
     for path in (ROOT / "roles").rglob("*.j2"):
         assert not re.search(r"\{\{[^}]*ansible_managed", path.read_text(encoding="utf-8")), path
+
+
+def conditions(value: Any) -> Iterator[str]:
+    """Every `when`, `failed_when` and the like, however deep in blocks."""
+    if isinstance(value, list):
+        for entry in value:
+            yield from conditions(entry)
+    elif isinstance(value, dict):
+        for key, entry in value.items():
+            if key in ("when", "failed_when", "changed_when", "until"):
+                yield from (str(one) for one in (entry if isinstance(entry, list) else [entry]))
+            else:
+                yield from conditions(entry)
+
+
+def test_every_condition_can_be_read() -> None:
+    """Breaks when one has a mistake that only the run shows in which it is asked."""
+    seen = 0
+    for path in (*(ROOT / "roles").glob("*/tasks/*.yml"), *(ROOT / "playbooks").rglob("*.yml")):
+        for condition in conditions(yaml.safe_load(path.read_text(encoding="utf-8"))):
+            seen += 1
+            try:
+                Environment(autoescape=True).parse("{{ %s }}" % condition)
+            except TemplateSyntaxError as error:
+                raise AssertionError("%s: %s: %s" % (path.relative_to(ROOT), condition, error)) from error
+    assert seen > 50
