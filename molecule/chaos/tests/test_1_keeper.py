@@ -105,3 +105,37 @@ def test_without_the_keepers_the_same_costs_the_shards(
             assert set(cluster.view()) == set(view) - lost
         operator.done("repair")
     assert cluster.assert_whole() == view
+
+
+def cut_off_for_a_while(cluster: Cluster, keys: Keys, machines: Machines, view: dict[int, str], away: float) -> None:
+    """The leader, until it follows another one and another one leads: what the view in etcd has lost is seen by who loads it."""
+    with machines.cut_off(cluster.leader()):
+        pass_time(away)
+        until(lambda: keys.differs(view), 25)
+    # Its etcd takes up to 10 s to find the others again. All members agree then.
+    until(cluster.problem, 60)
+    leader = cluster.leader()
+    cluster.move_leader(next(host for host in cluster.members if host != leader))
+
+
+def test_a_leader_that_was_cut_off_takes_no_shard_from_the_next_one(
+    cluster: Cluster, keys: Keys, load: Load, machines: Machines, away: float
+) -> None:
+    """Breaks when it goes on in the dark: it forgets the nodes that it doesn't hear, and writes that down when its etcd is back."""
+    view = cluster.assert_whole(30)
+    with load.phase("the leader's cable pulled, for %g s" % away):
+        cut_off_for_a_while(cluster, keys, machines, view, away)
+        until(cluster.problem, 60)
+    assert cluster.assert_whole() == view
+
+
+@pytest.mark.long
+def test_without_the_keepers_it_does(operator: Operator, cluster: Cluster, keys: Keys, load: Load, machines: Machines, away: float) -> None:
+    """Breaks when the test above is green for another reason than the keepers."""
+    view = cluster.assert_whole(30)
+    with load.phase("the leader's cable pulled, for %g s without keepers, then `repair.yml`" % away):
+        with machines.stopped(KEEPER, *cluster.members):
+            cut_off_for_a_while(cluster, keys, machines, view, away)
+            assert set(cluster.view()) < set(view)
+        operator.done("repair")
+    assert cluster.assert_whole() == view

@@ -146,6 +146,9 @@ def ask_own(settings: Settings) -> Own:
     member = settings.member
     own = words(settings, Questions(settings.timeout))
     named = own.names(member)
+    if own.etcd_leader == 0:
+        # Nothing that needs a quorum is answered, and waiting for it would hide how long that has been so.
+        return own
     questions, began = Questions(2 * settings.timeout), time.monotonic()
     if not (own.leads_etcd or named) or not questions.healthy(member):
         return own

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the horaedb.cluster authors
 # Apache License 2.0, see LICENSE
 # SPDX-License-Identifier: Apache-2.0
-"""What the keeper does about a member that hangs and about a leader key that names somebody who can't lead."""
+"""What the keeper does about a member that hangs or is cut off, and about a leader key that names somebody who can't lead."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from leader_watch import LIMIT, LIMIT_ALONE, WINDOW, Cure, exhausted, superfluou
 
 # Seconds for a leadership that was asked to move to be seen moved, and between two looks at it. A move takes 0.2 s.
 MOVED, LOOK = 2.0, 0.1
+UNFULFILLED = "%s is still there from the last time: look at horaedb-shard-keeper-kill.path"
 
 
 def revoke(settings: Settings, lease: int) -> str:
@@ -51,7 +52,7 @@ def cure(settings: Settings, why: str, target: str) -> Outcome:
         if not own.names(member) and not own.leads_etcd:
             return Outcome("member %s says by now that another one leads" % member.name)
         if os.path.exists(settings.kill_file):
-            return Outcome("%s is still there from the last time: look at horaedb-shard-keeper-kill.path" % settings.kill_file)
+            return Outcome(UNFULFILLED % settings.kill_file)
         now = time.time()
         cures = read_cures(settings)
         limit = LIMIT if settings.others else LIMIT_ALONE
@@ -64,6 +65,17 @@ def cure(settings: Settings, why: str, target: str) -> Outcome:
         with open(settings.kill_file, "w", encoding="ascii"):
             return Outcome(noted=noted, remark=remark)
     except (CannotTell, OSError, Trouble, ValueError) as error:
+        return Outcome(str(error))
+
+
+def fence(settings: Settings) -> Outcome:
+    """Has the own member killed. It isn't noted: the etcd that would take the note is the one that is cut off."""
+    try:
+        if os.path.exists(settings.kill_file):
+            return Outcome(UNFULFILLED % settings.kill_file)
+        with open(settings.kill_file, "w", encoding="ascii"):
+            return Outcome()
+    except OSError as error:
         return Outcome(str(error))
 
 

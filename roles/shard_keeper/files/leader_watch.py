@@ -1,7 +1,8 @@
 # Copyright (c) 2026, the horaedb.cluster authors
 # Apache License 2.0, see LICENSE
 # SPDX-License-Identifier: Apache-2.0
-"""What the keeper decides about HoraeMeta's leadership: whether its own member hangs, and whether the leader key names somebody who can't lead.
+"""What the keeper decides about HoraeMeta's leadership: whether its own member hangs or leads on while it is cut off, and whether the leader key
+names somebody who can't lead.
 
 Seen on 2.1.0: an election can deadlock the new leader for ever. It then names itself leader at once and answers nothing that needs its
 clusters, and every member that follows it hangs as well. So a member is judged by its own words alone, never by a silence that it may only
@@ -16,7 +17,7 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from keeper_decisions import Own, Settings
 
-NOTHING, REVOKE, CURE, NOTE = "nothing", "revoke", "cure", "note"
+NOTHING, REVOKE, CURE, FENCE, NOTE = "nothing", "revoke", "cure", "fence", "note"
 WELL, HUNG, LEFT = "well", "hung", "left"
 
 # So many questions in a row without an answer, one second each. One that is well answers within milliseconds.
@@ -31,6 +32,11 @@ READS, LOADING = 100, 15.0
 TOGETHER = 20.0
 # Seconds after its start in which a member isn't judged: it may have been killed a moment ago, by a playbook or by this keeper.
 YOUNG = 3.0
+# Seconds for which a leader's etcd knows no leader before the member is killed. Cut off from the others it loses its etcd's leadership after 3 to
+# 6 s, and goes on naming itself: 23 s on 2.1.0, 2 s of them after its etcd was back. Its inspector goes on as well. It forgets the data nodes that
+# it has not heard for 10 s, and when its etcd is back it writes that down, because only the version of the view is compared and not who leads:
+# the next leader loads a view without those shards.
+CUT_OFF = 3.0
 # Seconds between two looks at a leader key that names somebody else. In a planned move its owner deletes it within some 0.2 s.
 APART = 0.4
 # Seconds for a member that was killed to be seen gone, and before a cure that failed is tried again.
@@ -114,6 +120,8 @@ class LeaderWatch:
         # Since when its clusters were not answered, and since when it leads etcd without being HoraeMeta's leader.
         self._unanswered: Optional[float] = None
         self._unnamed: Optional[float] = None
+        # Since when it names itself leader although its etcd has lost the others.
+        self._cut_off: Optional[float] = None
         # How long its other answers have taken since then.
         self._took: List[float] = []
         # The stale key that was seen, and since when.
@@ -123,7 +131,7 @@ class LeaderWatch:
         self._wait_until = self._revoke_after = now
         self._cured: Optional[Tuple[Cure, float]] = None
         self.left = ""
-        self.counts: Dict[str, int] = {"cure_done": 0, "cure_failed": 0, "revoke_done": 0, "revoke_failed": 0}
+        self.counts: Dict[str, int] = {"cure_done": 0, "cure_failed": 0, "revoke_done": 0, "revoke_failed": 0, "fence_done": 0, "fence_failed": 0}
 
     def look(self, own: Optional[Own], gone: bool = False) -> None:
         """What the own member said; None when it could not be asked, `gone` when nothing listens on its port: its process has ended."""
@@ -146,6 +154,9 @@ class LeaderWatch:
         # Where a key names somebody else, that is to be put right first.
         unnamed = leads and not named and (own.key is None or own.key.member == own.id)
         self._unnamed = (self._unnamed or own.asked) if unnamed else None
+        # Also once its etcd is back, as long as it names itself.
+        alone = named and (own.etcd_leader == 0 or self._cut_off is not None and not own.leads_etcd)
+        self._cut_off = (self._cut_off or own.asked) if alone else None
         waits = self._unanswered is not None or self._unnamed is not None
         self._took = [*self._took, own.took] if waits else []
         stale = (own.key.member, own.key.lease, own.term) if leads and own.key and own.key.member != own.id else None
@@ -155,7 +166,7 @@ class LeaderWatch:
             self._lease = own.key.lease
 
     def _forget(self) -> None:
-        self._hangs, self._unanswered, self._unnamed, self._took = 0, None, None, []
+        self._hangs, self._unanswered, self._unnamed, self._cut_off, self._took = 0, None, None, None, []
 
     @property
     def leads_etcd(self) -> bool:
@@ -204,6 +215,8 @@ class LeaderWatch:
                 return Order(NOTHING)
             return Order(CURE, hung, fit[0] if fit and own.leads_etcd else "")
         self.left = ""
+        if self._cut_off is not None and own.asked - self._cut_off >= CUT_OFF and now >= self._wait_until and self._settings.others:
+            return Order(FENCE, "it names itself leader, and its etcd has been cut off from the others for %.1f s" % (own.asked - self._cut_off))
         if own.leads_etcd and own.healthy and own.key and now >= self._revoke_after:
             if self._stale is not None and own.asked - self._stale[1] >= APART:
                 return Order(REVOKE, "the leader key names member %x, and %x leads etcd" % (own.key.member, own.id), lease=own.key.lease)

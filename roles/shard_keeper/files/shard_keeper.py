@@ -28,8 +28,8 @@ from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from keeper_decisions import IDLE, MOVE, RESTART, SETTLE, STANDBY, WATCH, Decision, Keeper, Member, Own, Settings
 from keeper_questions import CannotTell, Questions, Trouble, ask_node, ask_other, ask_own, enveloped
-from leader_cure import Outcome, cure, note, revoke
-from leader_watch import CURE, HUNG, LEFT, NOTE, NOTHING, REVOKE, LeaderWatch, Order
+from leader_cure import Outcome, cure, fence, note, revoke
+from leader_watch import CURE, FENCE, HUNG, LEFT, NOTE, NOTHING, REVOKE, LeaderWatch, Order
 
 METRICS_INTERVAL = 5.0
 # The thread that asks the own member. No name of a data node or of a member: those have no blank in them.
@@ -84,6 +84,7 @@ def metrics(keeper: Keeper, leadership: LeaderWatch, now: float) -> str:
         (MOVE, "moves", "Leadership moves"),
         (RESTART, "restarts", "Restarts of the only member"),
         (CURE, "cures", "Kills of this host's member because it hung"),
+        (FENCE, "fences", "Kills of this host's member because it led on while it was cut off"),
         (REVOKE, "revokes", "Ends of a leader key that named somebody who couldn't lead"),
     ):
         results = [('{result="%s"}' % result, float(counts["%s_%s" % (what, result)])) for result in ("done", "failed")]
@@ -179,6 +180,8 @@ class Watch:
             done = Outcome("dry run, nothing done")
         elif order.do == REVOKE:
             done = Outcome(revoke(self.settings, order.lease))
+        elif order.do == FENCE:
+            done = fence(self.settings)
         else:
             done = cure(self.settings, order.why, order.target)
         with self._lock:

@@ -70,7 +70,7 @@ class Cluster:
 
     def _save(self, view: View) -> None:
         if view != self.model.view:
-            self._store.save_view(self.model.info.id, view)
+            self._store.save_view(self.model.info.id, view, self.model.view)
             self.model.view = view
 
     def heartbeat(self, node: str, shards: Dict[int, str]) -> None:

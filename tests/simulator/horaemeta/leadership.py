@@ -6,6 +6,7 @@ key to go away, whoever leads etcd meanwhile; a leader whose clusters don't load
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ from horaemeta.store import leader_key
 CHECK = 0.1
 # Between two tries when etcd fails, or when nobody, or somebody who no longer leads etcd, is in the key.
 PAUSE = 0.2
+# Seconds after its etcd is back in which a leader that was cut off still leads, as far as it knows.
+LINGERS = 2.0
 NAME, ID, ENDPOINT = 1, 2, 3
 
 
@@ -161,6 +164,19 @@ class Leadership:
         lease.close()
         log.info("stop keeping leader", "member/watch_leader.go:164", self=self._name)
 
+    def _linger(self) -> None:
+        """Cut off from the others it goes on as their leader, and for 2 s after its etcd is back, as the real one was seen to.
+
+        In a move etcd has no leader for some milliseconds, which is not being cut off.
+        """
+        began = time.monotonic()
+        while not self._stopping.wait(CHECK):
+            with contextlib.suppress(Unreachable, EtcdError):
+                if self._etcd.status().leader != 0:
+                    break
+        if time.monotonic() - began > LINGERS:
+            self._stopping.wait(LINGERS)
+
     def _lead(self, member: int, lease: Lease) -> str:
         """Why this member no longer leads."""
         while not self._stopping.wait(CHECK):
@@ -171,5 +187,7 @@ class Leadership:
             except (Unreachable, EtcdError):
                 continue
             if status.leader != member:
+                if status.leader == 0:
+                    self._linger()
                 return "etcd leader changed and should re-assign the leadership"
         return "server is closed"

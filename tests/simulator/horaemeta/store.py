@@ -85,10 +85,17 @@ class Store:
     def save_info(self, info: ClusterInfo) -> None:
         self._write([put("%s/info/cluster/%020d" % (self._base, info.id), json.dumps(info.to_json()))])
 
-    def save_view(self, cluster: int, view: View) -> None:
+    def save_view(self, cluster: int, view: View, former: Optional[View] = None) -> None:
+        """Only the version is compared, and not who leads: a leader that was cut off, and is back, takes from the next one's view what it forgot."""
         key = "%s/cluster_view/" % self._cluster(cluster)
         value = json.dumps({"state": view.state, "version": view.version, "entries": view.entries})
-        self._write([put(key + "%020d" % view.version, value), put(key + "latest_version", "%020d" % view.version)])
+        writes = [put(key + "%020d" % view.version, value), put(key + "latest_version", "%020d" % view.version)]
+        if former is None:
+            self._write(writes)
+            return
+        same = {"key": b64(key + "latest_version"), "target": "VALUE", "result": "EQUAL", "value": b64("%020d" % former.version)}
+        if not self._etcd.txn(writes, [same]):
+            raise EtcdError("(#500)storage update cluster view, cause:cluster view may have been modified, clusterID:%d" % cluster)
 
     def touch(self, cluster: int, node: str, milliseconds: int) -> None:
         """Each heartbeat is written down, as the protobuf message of a node: its name, and the leader's time."""

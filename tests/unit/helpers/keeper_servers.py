@@ -99,6 +99,8 @@ class FakeMember:
         # Whom it takes for HoraeMeta's leader: one that hangs goes on naming itself.
         self.names = "m1"
         self.hangs = False
+        # Its etcd has lost the others: no leader, and nothing that needs a quorum.
+        self.alone = False
         self.asked: list[str] = []
         self.server = Server(self.answer)
 
@@ -124,12 +126,12 @@ class FakeMember:
                 200,
                 {
                     "header": {"member_id": str(self.id)},
-                    "leader": str(leader.id),
+                    **({} if self.alone else {"leader": str(leader.id)}),
                     "raftTerm": str(cluster.term),
                     "raftAppliedIndex": "1000",
                 },
             ),
-            "/health": (200, {"health": "true"} if cluster.healthy else {"health": "false"}),
+            "/health": (503, {"health": "false"}) if self.alone else (200, {"health": "true"} if cluster.healthy else {"health": "false"}),
             "/debug/leader": (200, {"status": "success", "data": named}),
             "/api/v1/clusters": (200, {"status": "success", "data": [{"Name": "defaultCluster", "TopologyType": cluster.kind}]}),
             "/api/v1/getNodeShards": (200, {"status": "success", "data": {"NodeShards": cluster.view}}),
@@ -181,7 +183,7 @@ class FakeCluster:
 
     def start_again(self, name: str) -> None:
         """What is left of a member that was killed: nothing."""
-        self.members[name].hangs = False
+        self.members[name].hangs = self.members[name].alone = False
         self.members[name].names = self.leader
 
     @property

@@ -292,6 +292,19 @@ def test_a_leader_that_hangs_is_moved_and_killed(make: Callable[..., FakeCluster
         assert not pathlib.Path(config["kill_file"]).exists()
 
 
+def test_a_leader_that_is_cut_off_is_killed(make: Callable[..., FakeCluster], tmp_path: pathlib.Path) -> None:
+    """Breaks when the keeper needs an etcd with a quorum for it, which is what is missing."""
+    cluster = make()
+    config = cluster.config(tmp_path)
+    with running(tmp_path, config) as program:
+        well(program)
+        cluster.members["m1"].alone = True
+        wait_for("the kill", kill(cluster, config), 60)
+        assert cluster.moved == [] and cluster.revoked == [] and cluster.cures == {}
+        wait_for("the log", lambda: "fence: it names itself leader, and its etcd has been cut off from the others for" in program.log)
+        assert 'horaedb_shard_keeper_fences_total{result="done"} 1' in program.page("/metrics").splitlines()
+
+
 def test_a_member_that_only_forwards_to_one_that_hangs_is_left_alone(make: Callable[..., FakeCluster], tmp_path: pathlib.Path) -> None:
     """Breaks when a follower is judged by the silence that it passes on."""
     cluster = make()

@@ -173,6 +173,68 @@ def test_no_quorum_is_not_a_hang() -> None:
         assert look(made, at, leader_url="", healthy=False, key=None).do == lw.NOTHING
 
 
+# ---- Cut off
+
+
+def alone(made: Any, at: float, **changes: Any) -> Any:
+    """A look at m1, which names itself while its etcd has lost the others."""
+    return look(made, at, **{"etcd_leader": 0, "healthy": False, "key": None, **changes})
+
+
+def test_a_leader_that_is_cut_off_is_killed() -> None:
+    """Breaks when it is left to its inspector, which forgets the nodes that only the others hear, and writes that down when its etcd is back."""
+    made = watch()
+    look(made, 9)
+    assert [alone(made, at).do for at in (10, 11, 12.9)] == [lw.NOTHING] * 3
+    order = alone(made, 13)
+    assert (order.do, order.target) == (lw.FENCE, "") and "cut off from the others for 3.0 s" in order.why
+
+
+def test_also_when_its_etcd_is_back_before_it_names_another_one() -> None:
+    """Breaks when it is believed as soon as etcd has a leader: it was seen to go on for 2 s then."""
+    made = watch()
+    alone(made, 10)
+    assert alone(made, 12, etcd_leader=2).do == lw.NOTHING
+    assert alone(made, 13, etcd_leader=2).do == lw.FENCE
+
+
+def test_a_move_or_a_short_loss_is_not_being_cut_off() -> None:
+    made = watch()
+    # A planned move: it names itself for a moment longer than it leads.
+    for at in range(10, 20):
+        assert look(made, at, etcd_leader=2, key=KEY2).do == lw.NOTHING
+    # Its etcd leads again.
+    alone(made, 30)
+    alone(made, 32)
+    assert look(made, 32.5).do == lw.NOTHING
+    assert alone(made, 33).do == lw.NOTHING
+    # It names another one, or nobody.
+    alone(made, 35.5)
+    assert alone(made, 36.2, leader_url=M2).do == lw.NOTHING
+    assert alone(made, 40, leader_url="").do == lw.NOTHING
+
+
+def test_it_is_killed_once() -> None:
+    """Breaks when each look asks for another kill, or one that failed is never tried again."""
+    made = watch()
+    alone(made, 10)
+    order = alone(made, 13)
+    made.done(order, T + 13, "no right to write")
+    assert alone(made, 13.1).do == lw.NOTHING
+    again = alone(made, 14)
+    assert again.do == lw.FENCE
+    made.done(again, T + 14, "")
+    assert alone(made, 15).do == lw.NOTHING
+    made.look(None, gone=True)
+    assert alone(made, 16).do == lw.NOTHING
+    assert (made.counts["fence_failed"], made.counts["fence_done"]) == (1, 1)
+
+
+def test_an_only_member_is_never_cut_off() -> None:
+    made = watch(others=())
+    assert [alone(made, at).do for at in range(10, 20)] == [lw.NOTHING] * 10
+
+
 # ---- The leader key
 
 
