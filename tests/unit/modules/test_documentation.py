@@ -34,3 +34,22 @@ def test_it_names_the_modules_beside_it(path: pathlib.Path) -> None:
     ours = {"horaedb.cluster." + other.stem for other in MODULES if other != path}
     assert named
     assert set(named) <= ours
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
+def test_nothing_stands_twice_in_it(path: pathlib.Path) -> None:
+    """Breaks when a key comes twice: YAML takes the last one without a word, and ansible-test of ansible-core 2.19 does too."""
+    names = ("DOCUMENTATION", "RETURN")
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) in names:
+            assert twice(yaml.compose(ast.literal_eval(node.value))) == []
+
+
+def twice(node: Any) -> list[str]:
+    """Keys that come more than once in one mapping."""
+    if isinstance(node, yaml.SequenceNode):
+        return [key for entry in node.value for key in twice(entry)]
+    if not isinstance(node, yaml.MappingNode):
+        return []
+    keys = [key.value for key, _value in node.value]
+    return [key for key in dict.fromkeys(keys) if keys.count(key) > 1] + [key for _key, value in node.value for key in twice(value)]
