@@ -55,9 +55,12 @@ DEATHS = {
 
 @dataclass(frozen=True)
 class Restart:
+    """`deaths`: how often the new process died as it started."""
+
     host: str
     stopping: float
     started: float
+    deaths: int = 0
 
 
 def restarts(on: Callable[[str], Any], hosts: Iterable[str], unit: str, since: float) -> list[Restart]:
@@ -69,7 +72,7 @@ def restarts(on: Callable[[str], Any], hosts: Iterable[str], unit: str, since: f
             names = [event.what for event in what]
             deaths = int(on(host).run("grep --count --fixed-strings %s %s", *DEATHS[unit]).stdout) if names[2:] else 0
             assert names in (["Stopping"] + ["Started"] * (1 + died) for died in range(deaths + 1)), "%s on %s: %s" % (unit, host, what)
-            found.append(Restart(host, what[0].at, what[-1].at))
+            found.append(Restart(host, what[0].at, what[-1].at, len(names) - 2))
     return sorted(found, key=lambda restart: restart.stopping)
 
 
