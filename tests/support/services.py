@@ -45,34 +45,31 @@ def events(host: Any, unit: str, since: float = 0.0) -> list[Event]:
     return [event for event in found if event.at > since and event.what in ("Starting", "Started", "Stopping", "Stopped")]
 
 
-# What the real daemons die of now and then when they start, by their last words: HoraeMeta of a heartbeat that comes before it knows itself, HoraeDB
-# of an order to close a shard that it has not opened yet. systemd starts them again.
-DEATHS = {
-    "horaemeta": ("[signal SIGSEGV", "/var/log/horaemeta/horaemeta.log"),
-    "horaedb": ("shard not found when closing shard", "/var/log/horaedb/horaedb.log"),
-}
+# HoraeMeta's last words when a heartbeat comes before it knows itself.
+TOO_EARLY = "[signal SIGSEGV"
 
 
 @dataclass(frozen=True)
 class Restart:
-    """`deaths`: how often the new process died as it started."""
-
     host: str
     stopping: float
     started: float
-    deaths: int = 0
 
 
 def restarts(on: Callable[[str], Any], hosts: Iterable[str], unit: str, since: float) -> list[Restart]:
-    """In the order in which they happened; fails when one did more than stop and start once, and once more for each death in its log."""
+    """In the order in which they happened; fails when one did more than stop and start once.
+
+    A member that starts dies now and then of a heartbeat that comes too early, and systemd starts it again: once more for each death in its log.
+    """
     found = []
     for host in hosts:
         what = [event for event in events(on(host), unit, since) if event.what in ("Stopping", "Started")]
         if what:
             names = [event.what for event in what]
-            deaths = int(on(host).run("grep --count --fixed-strings %s %s", *DEATHS[unit]).stdout) if names[2:] else 0
+            words = ("grep --count --fixed-strings %s /var/log/horaemeta/horaemeta.log", TOO_EARLY)
+            deaths = int(on(host).run(*words).stdout) if unit == "horaemeta" and names[2:] else 0
             assert names in (["Stopping"] + ["Started"] * (1 + died) for died in range(deaths + 1)), "%s on %s: %s" % (unit, host, what)
-            found.append(Restart(host, what[0].at, what[-1].at, len(names) - 2))
+            found.append(Restart(host, what[0].at, what[-1].at))
     return sorted(found, key=lambda restart: restart.stopping)
 
 

@@ -77,12 +77,10 @@ def test_another_version_reaches_every_host(
         operator.done("upgrade", **second.variables)
     assert_run(on, cluster.members, "horaemeta", second)
     assert_run(on, cluster.nodes, "horaedb", second)
-    nodes = [] if hangs.CHANCE else restarts(on, cluster.nodes, "horaedb", began)
     if not hangs.CHANCE:
-        assert_in_turn([*restarts(on, cluster.members, "horaemeta", began), *nodes])
+        assert_in_turn([*restarts(on, cluster.members, "horaemeta", began), *restarts(on, cluster.nodes, "horaedb", began)])
     assert cluster.assert_whole() == view
-    # A data node that dies as it starts is away for twice as long, and the leadership moves to keep its shards.
-    phase.assert_moved(1 + 2 * sum(node.deaths for node in nodes), FAILED_READS_AT_A_MOVE)
+    phase.assert_moved(1, FAILED_READS_AT_A_MOVE)
     entry = keys.journal()[-1]
     assert entry["result"] == "ok" and entry["operation"]["what"].startswith("upgrade")
     assert given.number != second.number
